@@ -8,8 +8,10 @@
 //!
 //! # Invariants
 //! - The changes of one space are applied in the order of their sequences; the caller holds [`Space::order`] for it.
-//! - An entry costs its key and value, and about 40 bytes: one allocation, and one slot of a hash table.
+//! - An entry costs its key and value, and about 30 bytes: a block of its part's pages, and a slot of a hash table. What
+//!   changes in size and is deleted leaves at most as much free as is in use.
 
+mod arena;
 mod shard;
 mod snapshot;
 
@@ -178,9 +180,7 @@ impl Space {
     fn put_hashed(&self, sequence: u64, hash: u64, key: &[u8], value: Option<&[u8]>) {
         let durable = self.durable.load(Ordering::Acquire);
         if let Some(shard) = self.shard(hash) {
-            let mut shard = shard.lock();
-            let old = shard.put(hash, key, value, &self.hasher);
-            shard.remember(sequence, durable, hash, key, old);
+            shard.lock().put(sequence, durable, hash, key, value);
         }
     }
 
@@ -204,7 +204,8 @@ impl Space {
     pub fn put_durable(&self, key: &[u8], value: Option<&[u8]>) {
         let hash = self.hasher.hash_one(key);
         if let Some(shard) = self.shard(hash) {
-            shard.lock().put(hash, key, value, &self.hasher);
+            // There is no commit whose durable view would need what was there.
+            shard.lock().put(0, 0, hash, key, value);
         }
     }
 
@@ -212,7 +213,7 @@ impl Space {
     fn load(&self, key: &[u8], value: Option<&[u8]>) {
         let hash = self.hasher.hash_one(key);
         if let Some(shard) = self.shard(hash) {
-            shard.lock().load(hash, key, value, &self.hasher);
+            shard.lock().load(hash, key, value);
         }
     }
 
@@ -221,7 +222,7 @@ impl Space {
         let each = entries / SHARDS;
         for shard in &self.shards {
             // The shards' shares differ by a few percent.
-            shard.lock().reserve(each + each / 16, &self.hasher);
+            shard.lock().reserve(each + each / 16);
         }
     }
 

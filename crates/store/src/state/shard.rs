@@ -1,36 +1,48 @@
-//! One part of a space: a table of boxed entries, and what unsynced commits have replaced.
+//! One part of a space: a table of entries, and what unsynced commits have replaced.
 //!
-//! An entry is one allocation: mark, key length, key, value. The mark says that the entry has changed since it was
-//! last written to a snapshot, or that no snapshot has its key.
+//! An entry is one block of an [`Arena`]: mark, key length, key, value. The mark says that the entry has changed since it
+//! was last written to a snapshot, or that no snapshot has its key.
+//!
+//! # Invariants
+//! - A block is one slot's, or that of one value replaced. Only a slot's is ever written to, and only where no reader of
+//!   the durable view needs what it said.
+//! - A slot has all of the hash that the table uses: a table that grows reads no entry.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
 
-use ahash::{HashSet, RandomState};
+use ahash::HashSet;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+
+use super::arena::{Arena, Place, Size};
 
 /// One part of a space.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    table: HashTable<Box<[u8]>>,
+    table: HashTable<Slot>,
+    arena: Arena,
     /// What unsynced commits have replaced, in their order.
     replaced: VecDeque<Replaced>,
     /// Hashes of the entries marked as changed, some of them perhaps more than once; None where they have not been
     /// listed.
-    changed: Option<Vec<u64>>,
+    changed: Option<Vec<u32>>,
     /// Keys that a snapshot has, deleted since the last one. Of keys that came and went in between nothing is kept.
     deleted: HashSet<Box<[u8]>>,
-    /// Bytes of all entries.
-    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    place: Place,
+    hash: u32,
 }
 
 #[derive(Debug)]
 struct Replaced {
     sequence: u64,
-    hash: u64,
     /// The entry that was there, or the key alone under the mark [`NOTHING`].
-    entry: Box<[u8]>,
+    slot: Slot,
+    size: Size,
 }
 
 const CLEAN: u8 = 0;
@@ -42,31 +54,62 @@ const NEW: u8 = 3;
 /// may as well be gone through.
 const LISTED_MIN: usize = 64;
 
-fn make(mark: u8, key: &[u8], value: &[u8]) -> Box<[u8]> {
-    let mut length = [0u8; 5];
-    let mut used = 0;
-    let mut rest = key.len() as u32;
-    for byte in &mut length {
-        used += 1;
-        *byte = (rest & 0x7f) as u8;
-        rest >>= 7;
-        if rest == 0 {
-            break;
-        }
-        *byte |= 0x80;
-    }
-    let mut entry = Vec::with_capacity(1 + used + key.len() + value.len());
-    entry.push(mark);
-    entry.extend_from_slice(length.get(..used).unwrap_or_default());
-    entry.extend_from_slice(key);
-    entry.extend_from_slice(value);
-    entry.into_boxed_slice()
+/// What of a key's hash is kept.
+const fn kept(hash: u64) -> u32 {
+    hash as u32
 }
 
-fn remark(entry: &mut [u8], mark: u8) {
-    if let Some(first) = entry.first_mut() {
-        *first = mark;
+/// The hash that the table uses: buckets by the low bits, tags by the highest. All of a shard's keys have the same in bits
+/// 32 to 37 of theirs, which are in none of it.
+const fn spread(hash: u32) -> u64 {
+    ((hash as u64) << 32) | hash as u64
+}
+
+const fn hash_of(slot: &Slot) -> u64 {
+    spread(slot.hash)
+}
+
+/// Whether a slot is that of a key, whose entry is read only where all that is kept of the hash is right.
+fn is_of<'a>(arena: &'a Arena, hash: u32, key: &'a [u8]) -> impl Fn(&Slot) -> bool + 'a {
+    move |slot| slot.hash == hash && key_of(arena.get(slot.place)) == key
+}
+
+/// What is before the key in an entry.
+struct Head {
+    bytes: [u8; 6],
+    used: usize,
+}
+
+impl Head {
+    fn new(mark: u8, key: &[u8]) -> Self {
+        let mut head = Self { bytes: [0; 6], used: 1 };
+        let mut rest = key.len() as u32;
+        for byte in head.bytes.iter_mut().skip(1) {
+            head.used += 1;
+            *byte = (rest & 0x7f) as u8;
+            rest >>= 7;
+            if rest == 0 {
+                break;
+            }
+            *byte |= 0x80;
+        }
+        if let Some(first) = head.bytes.first_mut() {
+            *first = mark;
+        }
+        head
     }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.used).unwrap_or_default()
+    }
+}
+
+fn mark_of(entry: &[u8]) -> u8 {
+    entry.first().copied().unwrap_or(NOTHING)
+}
+
+fn key_of(entry: &[u8]) -> &[u8] {
+    parts(entry).0
 }
 
 /// Key and value of an entry.
@@ -85,6 +128,11 @@ fn parts(entry: &[u8]) -> (&[u8], &[u8]) {
     entry.get(at..).and_then(|rest| rest.split_at_checked(length)).unwrap_or_default()
 }
 
+/// The value that was there, if there was one.
+fn value_of(entry: &[u8]) -> Option<&[u8]> {
+    (mark_of(entry) != NOTHING).then(|| parts(entry).1)
+}
+
 /// Keys that [`fetch`] takes at once.
 pub(super) const FETCHED_MAX: usize = 64;
 
@@ -92,49 +140,41 @@ pub(super) const FETCHED_MAX: usize = 64;
 /// waits for memory three times in turn: for the table's tags, for a slot, for the entry. Here all tags are asked for
 /// before the first slot is, so that the processor has many of them under way at a time.
 pub(super) fn fetch<'a>(wanted: impl Iterator<Item = (&'a Shard, u64)> + Clone) {
-    let mut places = [None; FETCHED_MAX];
-    for (place, (shard, hash)) in places.iter_mut().zip(wanted.clone()) {
+    let mut found = [None; FETCHED_MAX];
+    for (found, (shard, hash)) in found.iter_mut().zip(wanted.clone()) {
         // The first slot whose tag is right, which nearly always is the right one: no slot is read for it.
-        *place = shard.table.find_bucket_index(hash, |_| true);
+        *found = shard.table.find_bucket_index(spread(kept(hash)), |_| true);
+    }
+    let mut places = [None; FETCHED_MAX];
+    for (place, (found, (shard, _))) in places.iter_mut().zip(found.iter().zip(wanted.clone())) {
+        *place = found.and_then(|found| shard.table.get_bucket(found)).map(|slot| slot.place);
     }
     let mut read = 0;
     for (place, (shard, _)) in places.iter().zip(wanted) {
-        if let Some(entry) = place.and_then(|place| shard.table.get_bucket(place)) {
-            read ^= entry.first().unwrap_or(&0) ^ entry.last().unwrap_or(&0);
-        }
+        read ^= place.map_or(0, |place| shard.arena.touch(place));
     }
     black_box(read);
 }
 
-impl Replaced {
-    fn key(&self) -> &[u8] {
-        parts(&self.entry).0
-    }
-
-    /// The value that was there, if there was one.
-    fn value(&self) -> Option<&[u8]> {
-        (self.entry.first() != Some(&NOTHING)).then(|| parts(&self.entry).1)
-    }
-}
-
 impl Shard {
-    /// Sets or deletes a key and answers the entry that was there.
-    pub fn put(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
-        let Some(value) = value else {
-            let old = self.remove(hash, key)?;
-            if old.first() != Some(&NEW) {
-                self.deleted.insert(key.into());
-            }
-            return Some(old);
+    /// Sets or deletes a key as part of the commit `sequence`, and keeps what was there while that is not durable.
+    pub fn put(&mut self, sequence: u64, durable: u64, hash: u64, key: &[u8], value: Option<&[u8]>) {
+        self.forget(durable);
+        let sequence = Some(sequence).filter(|sequence| *sequence > durable);
+        let hash = kept(hash);
+        let was = match value {
+            Some(value) => self.set(sequence, hash, CHANGED, key, value),
+            None => self.remove(sequence, hash, key),
         };
-        let old = self.set(hash, make(CHANGED, key, value), hasher);
-        if old.as_deref().is_none_or(|old| old.first() == Some(&CLEAN)) {
-            self.list(hash);
+        match (value, was) {
+            (Some(_), None | Some(CLEAN)) => self.list(hash),
+            (None, Some(CLEAN | CHANGED)) => drop(self.deleted.insert(key.into())),
+            _ => {}
         }
-        old
+        self.give_back();
     }
 
-    fn list(&mut self, hash: u64) {
+    fn list(&mut self, hash: u32) {
         let Some(changed) = &mut self.changed else { return };
         if changed.len() < LISTED_MIN + self.table.len() / 8 {
             changed.push(hash);
@@ -144,86 +184,125 @@ impl Shard {
     }
 
     /// Sets or deletes a key as a snapshot says: the next one need not say it again.
-    pub fn load(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, hasher: &RandomState) {
+    pub fn load(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>) {
         match value {
-            Some(value) => drop(self.set(hash, make(CLEAN, key, value), hasher)),
-            None => drop(self.remove(hash, key)),
-        }
+            Some(value) => self.set(None, kept(hash), CLEAN, key, value),
+            None => self.remove(None, kept(hash), key),
+        };
+        self.give_back();
     }
 
     /// Makes room for so many more entries at once.
-    pub fn reserve(&mut self, entries: usize, hasher: &RandomState) {
-        self.table.reserve(entries, |entry| hasher.hash_one(parts(entry).0));
+    pub fn reserve(&mut self, entries: usize) {
+        self.table.reserve(entries, hash_of);
     }
 
-    /// Sets an entry; one that is [`CHANGED`] becomes [`NEW`] where no snapshot has its key.
-    fn set(&mut self, hash: u64, mut entry: Box<[u8]>, hasher: &RandomState) -> Option<Box<[u8]>> {
-        self.bytes += entry.len() as u64;
-        let is_changed = entry.first() == Some(&CHANGED);
-        let key = parts(&entry).0;
-        let place = self.table.entry(hash, |there| parts(there).0 == key, |there| hasher.hash_one(parts(there).0));
-        match place {
+    /// Sets an entry, and answers the mark of the one that was there; what a commit replaces is kept. One that is
+    /// [`CHANGED`] becomes [`NEW`] where no snapshot has its key.
+    fn set(&mut self, sequence: Option<u64>, hash: u32, new: u8, key: &[u8], value: &[u8]) -> Option<u8> {
+        match self.table.entry(spread(hash), is_of(&self.arena, hash, key), hash_of) {
             Entry::Occupied(mut there) => {
-                if is_changed && there.get().first() == Some(&NEW) {
-                    remark(&mut entry, NEW);
+                let place = &mut there.get_mut().place;
+                let was = mark_of(self.arena.get(*place));
+                let head = Head::new(if new == CHANGED && was == NEW { NEW } else { new }, key);
+                let entry = [head.as_slice(), key, value];
+                if let Some(sequence) = sequence {
+                    let size = self.arena.size(*place);
+                    let slot = Slot { place: std::mem::replace(place, self.arena.add(&entry)), hash };
+                    self.replaced.push_back(Replaced { sequence, slot, size });
+                } else if !self.arena.set(*place, &entry) {
+                    self.arena.free(*place, self.arena.size(*place));
+                    *place = self.arena.add(&entry);
                 }
-                let old = std::mem::replace(there.get_mut(), entry);
-                self.bytes -= old.len() as u64;
-                Some(old)
+                Some(was)
             }
-            Entry::Vacant(place) => {
-                let was_deleted = !self.deleted.is_empty() && self.deleted.remove(parts(&entry).0);
-                if is_changed && !was_deleted {
-                    remark(&mut entry, NEW);
+            Entry::Vacant(there) => {
+                let was_deleted = !self.deleted.is_empty() && self.deleted.remove(key);
+                let head = Head::new(if new == CHANGED && !was_deleted { NEW } else { new }, key);
+                there.insert(Slot { place: self.arena.add(&[head.as_slice(), key, value]), hash });
+                if let Some(sequence) = sequence {
+                    self.keep_nothing(sequence, hash, key);
                 }
-                place.insert(entry);
                 None
             }
         }
     }
 
-    fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Box<[u8]>> {
-        let found = self.table.find_entry(hash, |entry| parts(entry).0 == key).ok()?;
-        let (old, _) = found.remove();
-        self.bytes -= old.len() as u64;
-        Some(old)
+    /// Removes an entry, and answers its mark; what a commit removes is kept.
+    fn remove(&mut self, sequence: Option<u64>, hash: u32, key: &[u8]) -> Option<u8> {
+        let Ok(found) = self.table.find_entry(spread(hash), is_of(&self.arena, hash, key)) else {
+            if let Some(sequence) = sequence {
+                self.keep_nothing(sequence, hash, key);
+            }
+            return None;
+        };
+        let (slot, _) = found.remove();
+        let was = mark_of(self.arena.get(slot.place));
+        let size = self.arena.size(slot.place);
+        match sequence {
+            Some(sequence) => self.replaced.push_back(Replaced { sequence, slot, size }),
+            None => self.arena.free(slot.place, size),
+        }
+        Some(was)
+    }
+
+    /// Keeps that a key was not there.
+    fn keep_nothing(&mut self, sequence: u64, hash: u32, key: &[u8]) {
+        let place = self.arena.add(&[Head::new(NOTHING, key).as_slice(), key]);
+        self.replaced.push_back(Replaced { sequence, slot: Slot { place, hash }, size: self.arena.size(place) });
+    }
+
+    /// Gives memory back where most of it has become free.
+    fn give_back(&mut self) {
+        if !self.arena.is_sparse() {
+            return;
+        }
+        let replaced = self.replaced.iter_mut().map(|replaced| &mut replaced.slot);
+        self.arena.compact(self.table.iter_mut().chain(replaced).map(|slot| &mut slot.place));
+        if self.table.len() < self.table.capacity() / 8 {
+            self.table.shrink_to(self.table.len() * 2, hash_of);
+        }
     }
 
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
-        self.table.find(hash, |entry| parts(entry).0 == key).map(|entry| parts(entry).1)
-    }
-
-    /// Keeps what the commit `sequence` has replaced while it is not durable.
-    pub fn remember(&mut self, sequence: u64, durable: u64, hash: u64, key: &[u8], old: Option<Box<[u8]>>) {
-        self.forget(durable);
-        if sequence > durable {
-            let entry = old.unwrap_or_else(|| make(NOTHING, key, &[]));
-            self.replaced.push_back(Replaced { sequence, hash, entry });
-        }
+        let hash = kept(hash);
+        let slot = self.table.find(spread(hash), is_of(&self.arena, hash, key))?;
+        Some(parts(self.arena.get(slot.place)).1)
     }
 
     /// Forgets what durable commits have replaced.
     pub fn forget(&mut self, durable: u64) {
-        while self.replaced.front().is_some_and(|replaced| replaced.sequence <= durable) {
-            self.replaced.pop_front();
+        let mut is_any = false;
+        while let Some(replaced) = self.replaced.pop_front_if(|replaced| replaced.sequence <= durable) {
+            self.arena.free(replaced.slot.place, replaced.size);
+            is_any = true;
+        }
+        if !is_any {
+            return;
         }
         if self.replaced.is_empty() && self.replaced.capacity() > 256 {
             self.replaced.shrink_to_fit();
         }
+        self.give_back();
     }
 
     pub fn get_durable(&mut self, hash: u64, key: &[u8], durable: u64) -> Option<&[u8]> {
         self.forget(durable);
         // The first unsynced commit that touched the key found the durable value.
-        match self.replaced.iter().find(|replaced| replaced.hash == hash && replaced.key() == key) {
-            Some(replaced) => replaced.value(),
+        match self.replaced().find(|(slot, entry)| slot.hash == kept(hash) && key_of(entry) == key) {
+            Some((_, entry)) => value_of(entry),
             None => self.get(hash, key),
         }
     }
 
+    /// What unsynced commits have replaced, in their order.
+    fn replaced(&self) -> impl Iterator<Item = (&Slot, &[u8])> {
+        self.replaced.iter().map(|replaced| (&replaced.slot, self.arena.get(replaced.slot.place)))
+    }
+
     pub fn for_each(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
-        for entry in &self.table {
-            let (key, value) = parts(entry);
+        for slot in &self.table {
+            let (key, value) = parts(self.arena.get(slot.place));
             each(key, value);
         }
     }
@@ -234,41 +313,35 @@ impl Shard {
             return self.for_each(each);
         }
         let mut touched: HashSet<&[u8]> = HashSet::default();
-        for replaced in &self.replaced {
-            if touched.insert(replaced.key())
-                && let Some(old) = replaced.value()
+        for (_, entry) in self.replaced() {
+            if touched.insert(key_of(entry))
+                && let Some(old) = value_of(entry)
             {
-                each(replaced.key(), old);
+                each(key_of(entry), old);
             }
         }
-        for entry in &self.table {
-            let (key, value) = parts(entry);
+        self.for_each(&mut |key, value| {
             if !touched.contains(key) {
                 each(key, value);
             }
-        }
+        });
     }
 
     /// Calls `put` with every entry that changed since the last time, or with all, and `delete` with the keys
     /// deleted since; from now on they count as written.
     pub fn take_changes(&mut self, all: bool, put: &mut dyn FnMut(&[u8], &[u8]), delete: &mut dyn FnMut(&[u8])) {
-        let mut take = |entry: &mut Box<[u8]>| {
-            let (key, value) = parts(entry);
-            put(key, value);
-            remark(entry, CLEAN);
-        };
-        let is_changed = |entry: &&mut Box<[u8]>| entry.first() != Some(&CLEAN);
         match self.changed.replace(Vec::new()) {
             Some(changed) if !all => {
                 for some in changed.chunks(FETCHED_MAX) {
                     let shard = &*self;
-                    fetch(some.iter().map(|hash| (shard, *hash)));
+                    fetch(some.iter().map(|hash| (shard, u64::from(*hash))));
                     for hash in some {
-                        self.table.iter_hash_mut(*hash).filter(is_changed).for_each(&mut take);
+                        let slots = self.table.iter_hash(spread(*hash)).filter(|slot| slot.hash == *hash);
+                        slots.for_each(|slot| take(self.arena.get_mut(slot.place), false, put));
                     }
                 }
             }
-            _ => self.table.iter_mut().filter(|entry| all || is_changed(entry)).for_each(take),
+            _ => self.table.iter().for_each(|slot| take(self.arena.get_mut(slot.place), all, put)),
         }
         let deleted = std::mem::take(&mut self.deleted);
         if !all {
@@ -276,9 +349,23 @@ impl Shard {
         }
     }
 
-    /// Entries, and their bytes with the slots and the allocator's headers.
+    /// Entries, and the bytes of all that is held for them.
     pub fn size(&self) -> (u64, u64) {
-        let slots = self.table.capacity() as u64 * 17;
-        (self.table.len() as u64, self.bytes + slots + self.table.len() as u64 * 16)
+        let bytes = self.arena.bytes() + self.table.allocation_size();
+        (self.table.len() as u64, bytes as u64)
     }
 }
+
+/// Shows an entry to `put` if it has changed, or in any case, and marks it as written.
+fn take(entry: &mut [u8], all: bool, put: &mut dyn FnMut(&[u8], &[u8])) {
+    if all || mark_of(entry) != CLEAN {
+        let (key, value) = parts(entry);
+        put(key, value);
+        if let Some(mark) = entry.first_mut() {
+            *mark = CLEAN;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
