@@ -394,7 +394,7 @@ describe('a dashboard', () => {
     await page.getByRole('dialog').getByRole('link', { name: 'Open the shop' }).click();
     await page.getByRole('heading', { level: 1, name: 'Shop' }).waitFor();
     await kpi(page, '20');
-    const { pathname, searchParams } = new URL(page.url());
+    const { pathname, searchParams } = new URL(await page.evaluate(() => window.location.href));
     expect([pathname, searchParams.get('f.country'), searchParams.get('f.city')]).toEqual([
       '/console/dashboards/shop',
       '["CH"]',

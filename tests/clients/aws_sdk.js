@@ -141,6 +141,7 @@ async function archives() {
   await events.send(new eb.PutRuleCommand({ Name: Rule, EventBusName, EventPattern: pattern }));
   const Targets = [{ Id: "1", Arn: flow, InputPath: "$.detail" }];
   await events.send(new eb.PutTargetsCommand({ Rule, EventBusName, Targets }));
+  const begun = Date.now();
   const Entries = [50, 500].map((total) => (
     { Source: "shop", DetailType: "OrderPlaced", Detail: JSON.stringify({ total }), EventBusName }));
   assert.strictEqual((await events.send(new eb.PutEventsCommand({ Entries }))).FailedEntryCount, 0);
@@ -151,7 +152,7 @@ async function archives() {
   await succeeded(flow, 1);
   await events.send(new eb.StartReplayCommand({
     ReplayName: "again", EventSourceArn: ArchiveArn, Destination: { Arn: EventBusArn },
-    EventStartTime: new Date(Date.now() - 60_000), EventEndTime: new Date(Date.now() + 60_000),
+    EventStartTime: new Date(begun - 60_000), EventEndTime: new Date(Date.now() + 60_000),
   }));
   await until("the replay is over", async () => {
     const replay = await events.send(new eb.DescribeReplayCommand({ ReplayName: "again" }));

@@ -86,7 +86,7 @@ const CHUNKS: usize = 4;
 /// A row of so many bytes is a list of many others, whose text is not made without asking for its memory.
 const ROW_BYTES: usize = 1024 * 1024;
 /// How long a query waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TURN_MAX: Duration = Duration::from_secs(10);
 
 /// What a query holds from before it is planned until its last row is sent.
 struct Turn {
@@ -119,6 +119,8 @@ struct Inner {
     folder: PathBuf,
     limits: Arc<Limits>,
     turns: Arc<Semaphore>,
+    /// How long a query waits for one.
+    turn_max: Duration,
     queries: Arc<Queries>,
     cache: Cache,
     /// Made for the first question: what nobody asks costs nothing.
@@ -133,7 +135,8 @@ impl Engine {
         let cache = Cache::new(limits.sql_cache_bytes);
         let sources = Arc::new(sources);
         let queries = Arc::default();
-        Self(Arc::new(Inner { sources, folder, limits, turns, queries, cache, running: OnceCell::new() }))
+        let running = OnceCell::new();
+        Self(Arc::new(Inner { sources, folder, limits, turns, turn_max: TURN_MAX, queries, cache, running }))
     }
 
     /// Ends all queries.
@@ -158,7 +161,7 @@ impl Engine {
     }
 
     async fn seat(&self) -> Result<Arc<Seat>, Problem> {
-        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turns).acquire_owned()).await;
+        let permit = tokio::time::timeout(self.0.turn_max, Arc::clone(&self.0.turns).acquire_owned()).await;
         let permit = permit.ok().and_then(Result::ok).ok_or_else(|| {
             let most = self.0.limits.sql_queries;
             Problem::new("HW-LAKE-046", format!("{most} queries are running, which is the limit"))

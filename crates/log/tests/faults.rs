@@ -195,8 +195,11 @@ fn a_failed_sync_ends_the_process() {
         disk.fail_syncs(true);
         let ticket = log.append(&mut commit(1)).unwrap();
         let told = block_on(log.durable(ticket.sequence));
-        // The thread that ends the process may be on its way.
-        std::thread::park_timeout(std::time::Duration::from_secs(20));
+        // The thread that ends the process may be on its way, and who is parked may be woken by nobody.
+        let begun = std::time::Instant::now();
+        while let Some(left) = std::time::Duration::from_secs(60).checked_sub(begun.elapsed()) {
+            std::thread::park_timeout(left);
+        }
         panic!("it goes on and says {told:?}");
     }
     let mut again = Command::new(std::env::current_exe().unwrap());

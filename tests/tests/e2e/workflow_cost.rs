@@ -311,7 +311,8 @@ fn say_how_fast(node: &Node) {
             millis(text(&change["value"]["time"]))
         };
         let complete = at(&|image| image["status"] == "COMPLETE" || image["status"] == "FAILED");
-        waits.push(at(&|image| image["totalCost"].is_string()) - complete);
+        // Midnight may be in between.
+        waits.push((at(&|image| image["totalCost"].is_string()) - complete).rem_euclid(86_400_000));
     }
     waits.sort_unstable();
     eprintln!(

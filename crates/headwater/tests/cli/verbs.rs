@@ -20,7 +20,7 @@ fn ready() -> Node {
 
 /// Whether something comes to hold while a patient person looks.
 pub(super) fn comes_true(holds: impl Fn() -> bool) -> bool {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
         if holds() {
             return true;

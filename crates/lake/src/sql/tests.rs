@@ -479,7 +479,8 @@ fn a_query_ends_at_its_bounds_while_others_are_answered() {
 /// As many run as may; others wait for their turn, and not for ever.
 #[test]
 fn a_query_that_gets_no_turn_is_refused() {
-    let house = House::new(Limits { sql_queries: 1, ..Limits::default() });
+    let mut house = House::new(Limits { sql_queries: 1, ..Limits::default() });
+    Arc::get_mut(&mut house.engine.0).unwrap().turn_max = Duration::from_millis(50);
     let turn = Arc::clone(&house.engine.0.turns).try_acquire_owned().unwrap();
     assert_eq!(house.problem("SELECT 1").code, "HW-LAKE-046");
     drop(turn);

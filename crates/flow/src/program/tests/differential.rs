@@ -1,7 +1,7 @@
 //! The lazy path against parsing everything, running and writing everything, on generated events and programs.
 //!
 //! `HEADWATER_CASES` sets how many (default a million for programs, 20,000 for conditions and damaged texts),
-//! `HEADWATER_SEED` where programs start; a failure prints event and program.
+//! `HEADWATER_SEED` where programs start; a failure prints seed, event and program.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -11,6 +11,9 @@ use super::*;
 
 /// Few names, so that they meet; some need escapes or quotes.
 const NAMES: [&str; 9] = ["a", "b", "ip", "user", "x y", "é", "q\"", "items", "k\\"];
+
+/// Parts in which programs are tried at once, each with the next seed: what is tried is the same on any machine.
+const PARTS: u64 = 4;
 
 struct Generate {
     rng: ChaCha8Rng,
@@ -276,10 +279,23 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
     let number = |name: &str, default: u64| std::env::var(name).ok().map_or(default, |text| text.parse().unwrap());
     let cases = number("HEADWATER_CASES", 1_000_000);
     let seed = number("HEADWATER_SEED", 1);
+    let tried: Vec<[u64; 4]> = std::thread::scope(|scope| {
+        let part = |seed: u64| scope.spawn(move || compared(seed, cases.div_ceil(PARTS)));
+        let parts: Vec<_> = (seed..seed + PARTS).map(part).collect();
+        parts.into_iter().map(|part| part.join().unwrap()).collect()
+    });
+    let sum = |at: usize| tried.iter().map(|part| part[at]).sum::<u64>();
+    let [done, programs, plain, faults]: [u64; 4] = std::array::from_fn(sum);
+    let counts = format!("{programs} programs, {plain} without VRL, {faults} faults in {done}");
+    assert!(programs > cases / 120 && plain > programs / 10 && faults < done / 4, "{counts}");
+}
+
+/// Tries so many cases of a seed; answers the cases, the programs, those without VRL, and the faults.
+fn compared(seed: u64, cases: u64) -> [u64; 4] {
     let mut generate = Generate { rng: ChaCha8Rng::seed_from_u64(seed) };
     let compiler = compiler();
     let (mut lazy_env, mut full_env) = (env(), env());
-    let (mut done, mut programs, mut plain, mut faults) = (0, 0_u64, 0_u64, 0_u64);
+    let (mut done, mut programs, mut plain, mut faults) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut memory = crate::doc::Memory::default();
     while done < cases {
         let count = generate.rng.random_range(1..6);
@@ -321,8 +337,7 @@ fn gives_what_a_full_parse_run_and_encode_gives() {
             }
         }
     }
-    let counts = format!("{programs} programs, {plain} without VRL, {faults} faults in {done}");
-    assert!(programs > cases / 120 && plain > programs / 10 && faults < done / 4, "{counts}");
+    [done, programs, plain, faults]
 }
 
 #[test]
