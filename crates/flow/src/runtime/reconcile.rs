@@ -180,7 +180,8 @@ fn recompute(
     let mut core = Core::new(Arc::clone(plan), (0..width).map(input).collect(), surroundings, None)?;
     let mut sink = Collected { plan, outbox, found: HashMap::new() };
     let margin = margin(plan);
-    let (from, to) = (span.from.minus(margin), span.to.plus(margin));
+    let from = if is_of_all_time(plan) { Micros::MIN } else { span.from.minus(margin) };
+    let to = span.to.plus(margin);
     let mut replies: Vec<Reply> = Vec::new();
     let mut seen: BTreeSet<(u32, Offset)> = BTreeSet::new();
     let mut take = |core: &mut Core, sink: &mut Collected<'_>, partition: u32, record: Record| {
@@ -247,6 +248,11 @@ fn margin(plan: &Plan) -> Duration {
         Work::Filter(_) | Work::Transform(_) | Work::Lookup(_) => Duration::ZERO,
     });
     reach.max().unwrap_or_default()
+}
+
+/// Whether values are of everything that a key has had: no part of the input is too old for them.
+fn is_of_all_time(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| matches!(&step.work, Work::Aggregate(work) if work.config.all.is_some()))
 }
 
 fn is_within(plan: &Plan, record: &Record, from: Micros, to: Micros) -> bool {

@@ -288,16 +288,13 @@ impl Shard {
 
     pub fn get_durable(&mut self, hash: u64, key: &[u8], durable: u64) -> Option<&[u8]> {
         self.forget(durable);
-        // The first unsynced commit that touched the key found the durable value.
-        match self.replaced().find(|(slot, entry)| slot.hash == kept(hash) && key_of(entry) == key) {
-            Some((_, entry)) => value_of(entry),
+        // The first unsynced commit that touched the key found the durable value. Of the others no entry is read: there may
+        // be thousands, each a wait for memory.
+        let is_it = is_of(&self.arena, kept(hash), key);
+        match self.replaced.iter().find(|replaced| is_it(&replaced.slot)) {
+            Some(replaced) => value_of(self.arena.get(replaced.slot.place)),
             None => self.get(hash, key),
         }
-    }
-
-    /// What unsynced commits have replaced, in their order.
-    fn replaced(&self) -> impl Iterator<Item = (&Slot, &[u8])> {
-        self.replaced.iter().map(|replaced| (&replaced.slot, self.arena.get(replaced.slot.place)))
     }
 
     pub fn for_each(&self, each: &mut dyn FnMut(&[u8], &[u8])) {
@@ -313,7 +310,8 @@ impl Shard {
             return self.for_each(each);
         }
         let mut touched: HashSet<&[u8]> = HashSet::default();
-        for (_, entry) in self.replaced() {
+        for replaced in &self.replaced {
+            let entry = self.arena.get(replaced.slot.place);
             if touched.insert(key_of(entry))
                 && let Some(old) = value_of(entry)
             {

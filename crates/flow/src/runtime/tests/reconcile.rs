@@ -45,6 +45,35 @@ fn a_late_event_is_found_missing_in_its_session_and_the_session_is_corrected() {
     bench.stop(&unit);
 }
 
+#[test]
+fn a_value_of_all_time_is_of_what_came_long_before_the_span() {
+    const DAY: i64 = 86_400_000_000;
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "disorder": "1s", "ahead": "3650d"},
+        "steps": [
+            {"id": "known", "type": "aggregate", "key": ".user", "windows": ["1m", "all"], "idle": "30d",
+             "measures": {"events": {"count": true}}, "into": ".known"},
+            {"id": "first", "type": "filter", "when": ".known.events_all == 1"},
+        ],
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let unit = bench.start("p", spec);
+    let event = |id: &str, user: &str, days: i64| {
+        json!({"id": id, "user": user, "time": Micros(START.0 + days * DAY).to_string()}).to_string()
+    };
+    bench.send("in", 0, &[(None, &event("1", "u", 0)), (None, &event("2", "u", 20)), (None, &event("3", "v", 20))]);
+    bench.wait_for("out", 2);
+    let span = Span { from: Micros(START.0 + 19 * DAY), to: Micros(START.0 + 21 * DAY), repair: true };
+    let report = bench.runtime.block_on(bench.pipelines.recompute("p", span)).unwrap();
+    // The second event of a user is not taken for the first.
+    assert_eq!(report.streams["out"], Differences { compared: 1, ..Differences::default() });
+    assert_eq!((report.repaired, bench.read("out").len()), (0, 2));
+    bench.stop(&unit);
+}
+
 fn small(bench: &Bench) {
     bench.create("small", StreamConfig { partitions: 1, batch_bytes_max: 600, ..default_config(&Limits::default()) });
 }
