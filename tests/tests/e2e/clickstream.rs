@@ -331,9 +331,12 @@ for one in asked.values():
     let mut broken = event(8, "view");
     broken["device"] = json!(7);
     by_kafka("clicks.raw", &broken);
+    // Later ones in every partition: what lies before the watermark is compared.
+    let later = |n| view(&format!("end{n}"), "2024-03-04T13:00:00Z", &format!("end{n}"));
+    send(&node, &(0..16).map(later).collect::<Vec<_>>());
     until("all are read", || {
         let counts = ["clicks.enriched", "clicks.orders", "clicks.dead"].map(|stream| values(&node, stream).len());
-        counts == [8, 2, 1]
+        counts == [24, 2, 1]
     })
     .unwrap();
 
@@ -356,7 +359,7 @@ for one in asked.values():
     failed["enrichment"] = json!({"status": "failed"});
     by_kafka("clicks.enriched", &failed);
     output(Command::new(python).args(["-c", FORGET, &node.kafka()]), "").unwrap();
-    until("they are so", || values(&node, "clicks.enriched").len() == 9 && values(&node, "clicks.orders").is_empty())
+    until("they are so", || values(&node, "clicks.enriched").len() == 25 && values(&node, "clicks.orders").is_empty())
         .unwrap();
     let lacking = [[8, 0, 1, 0], [2, 2, 0, 0], [0, 0, 0, 0]];
     assert_eq!(reconcile(&[]), (false, lacking));
