@@ -79,7 +79,8 @@ fn values_of_all_time_outlive_every_window_and_end_with_a_key_that_is_idle() {
     assert_eq!(rates, json!({"events_1m": 1, "page_1m": "c", "events_all": 3, "page_all": "c"}));
     // Read hours later, when no window has anything of it.
     bench.clock.set(Micros(START.0 + 20_000_000_000));
-    let read: Value = serde_json::from_slice(&bench.pipelines.read("user", "u").expect("there are values")).unwrap();
+    bench.until("values are to be read", || bench.pipelines.read("user", "u").is_some());
+    let read: Value = serde_json::from_slice(&bench.pipelines.read("user", "u").unwrap()).unwrap();
     assert_eq!(read, json!({"events_1m": 0, "page_1m": null, "events_all": 3, "page_all": "c"}));
 
     bench.send("in", 0, &[(None, &event("u", 7_200 + 90_000, "d"))]);
