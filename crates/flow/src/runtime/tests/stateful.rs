@@ -57,7 +57,8 @@ fn running_values_go_into_the_event_and_are_readable_as_features() {
         values(&bench.wait_for("out", 3)).iter().map(|value| value["rates"]["events_1m"].clone()).collect();
     assert_eq!(counts, [json!(1), json!(2), json!(1)]);
     bench.clock.set(Micros(START.0 + 90_000_000));
-    let read = bench.pipelines.read("user", "u").expect("there are values");
+    bench.until("values are to be read", || bench.pipelines.read("user", "u").is_some());
+    let read = bench.pipelines.read("user", "u").unwrap();
     let read: Value = serde_json::from_slice(&read).unwrap();
     assert_eq!(read["events_1m"], json!(1));
     assert_eq!((bench.pipelines.entities(), bench.pipelines.read("user", "nobody")), (vec!["user".to_owned()], None));
