@@ -71,6 +71,7 @@ export function useDraft(
   const [before, setBefore] = useState<string[]>([]);
   const newest = useRef(draft);
   const sent = useRef(begin.theirs && first.where === 'node' ? draft.text : draft.base);
+  const brought = useRef(first.where === 'node');
   const [shared] = useState(() => new Shared(begin.resource?.metadata.name ?? at, draft.version ?? 0));
   const nameOf = useCallback((text: string) => begin.resource?.metadata.name ?? specOf(text).name, [begin]);
 
@@ -82,7 +83,8 @@ export function useDraft(
     set({ ...newest.current, text });
     setBefore(undone);
     keep(at, newest.current);
-    if (where === 'node') setWhere('browser');
+    // What is taken back in time is what the node has, and is not brought once more.
+    if (where !== 'overtaken') setWhere(brought.current && text === sent.current ? 'node' : 'browser');
   };
 
   const mounted = useRef(true);
@@ -97,6 +99,7 @@ export function useDraft(
       throw error;
     }
     sent.current = text;
+    brought.current = true;
     set({ ...newest.current, version: shared.version });
     // A new dashboard may have got a name, or another one.
     const key = begin.resource ? at : name;
