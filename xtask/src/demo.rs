@@ -71,18 +71,20 @@ pub fn execute(options: &Options) -> Result<()> {
     };
     let seconds = options.exit_after.unwrap_or(24 * 3_600);
     let mut feeds = Feeds::default();
+    let mut left_out = Vec::new();
     for offered in offered(&node.get("/v1/solutions")?.1)? {
         if offered.name != TRAFFIC
             && let Err(error) = read(&mut solution(&["apply", &offered.name]))
         {
             failed(&offered.name, &format!("{error:#}"));
+            left_out.push(offered.name);
             continue;
         }
         for dashboard in &offered.dashboards {
             println!("dashboard   {}/console/dashboards/{dashboard}   {}", node.http(), offered.title);
         }
     }
-    for name in FED {
+    for name in FED.into_iter().filter(|name| !left_out.iter().any(|out| out == name)) {
         let mut feed = solution(&["feed", name]);
         feed.stdout(Stdio::null()).stderr(Stdio::piped());
         feeds.waiting.push_back((name.to_owned(), feed));
@@ -145,7 +147,7 @@ impl Feeds {
                 Ok(None) => return,
                 Ok(Some(status)) if status.success() => {}
                 // A Ctrl-C, which everybody gets.
-                Ok(Some(status)) if status.code().is_none() => self.waiting.clear(),
+                Ok(Some(status)) if status.code().is_none_or(|code| code == INTERRUPTED) => self.waiting.clear(),
                 Ok(Some(status)) => {
                     let mut said = String::new();
                     if let Some(errors) = &mut feed.stderr {

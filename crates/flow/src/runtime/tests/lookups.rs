@@ -54,12 +54,10 @@ fn waiting_events_keep_the_order_of_their_key_and_hold_nobody_else_back() {
     bench.stop(&unit);
 }
 
-#[test]
-fn an_event_that_waited_when_the_pipeline_stopped_is_taken_again_and_nothing_else_is() {
-    let bench = Bench::new();
-    let gate = Gate::named("stopped");
+/// A life of a pipeline that ends while `a1` waits for its answer, and `a2` for `a1`; `b1` is out.
+fn stopped_while_one_waits(bench: &Bench, name: &str) {
     bench.stream("in", 1);
-    let unit = bench.start("stopped", spec("stopped"));
+    let unit = bench.start(name, spec(name));
     bench.send(
         "in",
         0,
@@ -71,6 +69,13 @@ fn an_event_that_waited_when_the_pipeline_stopped_is_taken_again_and_nothing_els
     );
     assert_eq!(ids(&bench.wait_for("out", 1)), ["b1"]);
     bench.stop(&unit);
+}
+
+#[test]
+fn an_event_that_waited_when_the_pipeline_stopped_is_taken_again_and_nothing_else_is() {
+    let bench = Bench::new();
+    let gate = Gate::named("stopped");
+    stopped_while_one_waits(&bench, "stopped");
     gate.answer("slow", Ok(None));
     let unit = bench.start("stopped", spec("stopped"));
     assert_eq!(ids(&bench.wait_for("out", 3)), ["b1", "a1", "a2"]);
@@ -81,19 +86,7 @@ fn an_event_that_waited_when_the_pipeline_stopped_is_taken_again_and_nothing_els
 #[test]
 fn what_was_read_before_it_was_deleted_is_not_skipped() {
     let bench = Bench::new();
-    bench.stream("in", 1);
-    let unit = bench.start("deleted", spec("deleted"));
-    bench.send(
-        "in",
-        0,
-        &[
-            (None, r#"{"id":"a1","user":"a","listing":"slow"}"#),
-            (None, r#"{"id":"b1","user":"b"}"#),
-            (None, r#"{"id":"a2","user":"a"}"#),
-        ],
-    );
-    assert_eq!(ids(&bench.wait_for("out", 1)), ["b1"]);
-    bench.stop(&unit);
+    stopped_while_one_waits(&bench, "deleted");
     bench.send("in", 0, &[(None, r#"{"id":"c1","user":"c"}"#), (None, r#"{"id":"d1","user":"d"}"#)]);
     bench.wait_for("in", 5);
     bench.runtime.block_on(bench.log.trim(&Name::new("in").unwrap(), 0, 4)).unwrap();

@@ -228,16 +228,21 @@ fn a_client_that_stops_in_the_middle_of_a_message_is_dismissed() {
             end.expect("it is not waited for").unwrap();
             String::from_utf8_lossy(&told).into_owned()
         });
-        for part in ["SFATAL\0", "C08006\0", "HW-LAKE-109"] {
-            assert!(told.contains(part), "{part}: {told:?}");
-        }
-        // What it held is there for others, one of whom has been silent all the while.
-        let row = connected.runtime.block_on(async {
-            connected.client.query_one("SELECT CAST($1 AS varchar) AS it", &[&value]).await.unwrap()
-        });
-        assert_eq!(row.get::<_, &str>(0), value);
+        dismissed(&connected, &told, &value);
     }
     connected.end();
+}
+
+/// Holds that a client was told why it was dismissed, and that what it held is there for others, one of whom has been silent
+/// all the while.
+fn dismissed(connected: &Connected, told: &str, value: &str) {
+    for part in ["SFATAL\0", "C08006\0", "HW-LAKE-109"] {
+        assert!(told.contains(part), "{part}: {told:?}");
+    }
+    let row = connected
+        .runtime
+        .block_on(async { connected.client.query_one("SELECT CAST($1 AS varchar) AS it", &[&value]).await.unwrap() });
+    assert_eq!(row.get::<_, &str>(0), value);
 }
 
 /// It pauses for less than it may, and again and again.
@@ -272,14 +277,7 @@ fn a_client_whose_message_would_never_end_is_dismissed() {
             }
             String::from_utf8_lossy(&told).into_owned()
         });
-        for part in ["SFATAL\0", "C08006\0", "HW-LAKE-109"] {
-            assert!(told.contains(part), "{part}: {told:?}");
-        }
-        // What it held is there for others.
-        let row = connected.runtime.block_on(async {
-            connected.client.query_one("SELECT CAST($1 AS varchar) AS it", &[&value]).await.unwrap()
-        });
-        assert_eq!(row.get::<_, &str>(0), value);
+        dismissed(&connected, &told, &value);
     }
     connected.end();
 }
