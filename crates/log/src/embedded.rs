@@ -41,7 +41,7 @@ use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_store::disk::{Disk, RealDisk};
 use headwater_store::process::stand_back;
-use headwater_store::state::{Snapshots, State};
+use headwater_store::state::{Snapshots, Space, State};
 use headwater_store::wal::{self, Wal};
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::Notify;
@@ -167,8 +167,12 @@ struct Sequencer {
     next_producer: i64,
 }
 
-/// What a frame brings along: the batches that become durable with it.
-type Done = Vec<Item>;
+/// What a frame brings along: the batches that become durable with it, and the spaces that it changes.
+#[derive(Debug, Default)]
+struct Done {
+    items: Vec<Item>,
+    spaces: Arc<[Arc<Space>]>,
+}
 
 impl EmbeddedLog {
     /// Opens the log in `folder`, which is made if it is not there, and recovers what was durable.

@@ -47,6 +47,8 @@ pub struct State {
 pub struct Space {
     name: Arc<str>,
     order: Mutex<()>,
+    /// The last commit whose changes are all here.
+    applied: AtomicU64,
     hasher: RandomState,
     shards: Box<[Mutex<Shard>]>,
     durable: Arc<AtomicU64>,
@@ -60,7 +62,7 @@ impl Default for State {
 }
 
 impl State {
-    /// Everything up to `sequence` is durable.
+    /// Everything up to `sequence` is durable, and has been applied: see [`Space::wait_applied`].
     pub fn set_durable(&self, sequence: u64) {
         self.durable.store(sequence, Ordering::Release);
     }
@@ -83,6 +85,7 @@ impl State {
         let space = Arc::new(Space {
             name: name.clone(),
             order: Mutex::new(()),
+            applied: AtomicU64::new(0),
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::default())).collect(),
             durable: self.durable.clone(),
@@ -154,6 +157,19 @@ impl Space {
     /// Held while a commit's changes are applied, and taken in the order of commits.
     pub fn order(&self) -> MutexGuard<'_, ()> {
         self.order.lock()
+    }
+
+    /// The changes of the commit `sequence` are all here; whoever applied them still holds [`Self::order`].
+    pub fn set_applied(&self, sequence: u64) {
+        self.applied.store(sequence, Ordering::Release);
+    }
+
+    /// Blocks until the changes of the commit `sequence` are all here, for which somebody took [`Self::order`] before the
+    /// commit could be known of.
+    pub fn wait_applied(&self, sequence: u64) {
+        if self.applied.load(Ordering::Acquire) < sequence {
+            drop(self.order());
+        }
     }
 
     /// Sets or deletes a key as part of the commit `sequence`.

@@ -35,7 +35,7 @@ mod workflow;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use ahash::HashMap;
@@ -104,9 +104,6 @@ struct Inner {
     workflows: RwLock<HashMap<String, Arc<Workflow>>>,
     definitions: Mutex<HashMap<[u8; 32], Arc<Definition>>>,
     queues: [Arc<Queue>; SHARDS],
-    /// Behind the last piece of history of each shard that has its place and whose rows are to be seen. A commit may be
-    /// durable a moment before its rows are.
-    written: [AtomicI64; SHARDS],
     /// A permit for each byte that clients may have waiting there, and how many there are.
     room: Arc<Semaphore>,
     room_bytes: usize,
@@ -182,7 +179,6 @@ impl Engine {
             workflows: RwLock::default(),
             definitions: Mutex::default(),
             queues: std::array::from_fn(|_| Arc::default()),
-            written: std::array::from_fn(|_| AtomicI64::new(0)),
             room: Arc::new(Semaphore::new(node_limits.execution_requests_bytes)),
             room_bytes: node_limits.execution_requests_bytes,
             activities: activities::Activities::default(),

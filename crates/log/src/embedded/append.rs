@@ -1,7 +1,8 @@
 //! The sequencer: checks a commit, gives it its place, hands it to the write-ahead log.
 //!
 //! Everything that looks at bytes happens before the lock; everything that touches state happens behind it, under the
-//! spaces' own locks, which are taken in the order of the commits.
+//! spaces' own locks, which are taken in the order of the commits. They are taken before the commit is handed over: what
+//! makes it durable waits for them, so that nobody sees its records and not yet its changes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use parking_lot::MutexGuard;
 use super::filer::Item;
 use super::partition::{Batch, Partition};
 use super::producers::{Producer, Verdict};
-use super::{Core, OWN, STARTS, Sequencer, catalog, frame};
+use super::{Core, Done, OWN, STARTS, Sequencer, catalog, frame};
 use crate::{Append, Cleanup, Commit, Delta, LogError, Offset, Placed, Sequence, Stream, Ticket, View};
 
 /// Space that there is to be for whoever asks before he has been refused.
@@ -108,11 +109,11 @@ impl Core {
         let mut parts = Vec::with_capacity(2 + new.len());
         parts.push(frame::encode_appends(&heads));
         parts.push(state_part);
-        let mut done = Vec::new();
+        let mut items = Vec::new();
         let mut woken = Vec::with_capacity(new.len());
         for (batches, Checked { partition, headers, .. }) in new {
             let batches = std::mem::take(batches).freeze();
-            self.remember(&partition, &batches, &headers, &mut done);
+            self.remember(&partition, &batches, &headers, &mut items);
             parts.push(batches);
             woken.push(partition);
         }
@@ -122,13 +123,14 @@ impl Core {
             }
             partition.appended.store(end, Ordering::Release);
         }
-        let spaces: Vec<Arc<Space>> = deltas.iter().map(|(name, _)| self.state.space_or_new(name)).collect();
+        let spaces: Arc<[Arc<Space>]> = deltas.iter().map(|(name, _)| self.state.space_or_new(name)).collect();
         let guards = lock_in_order(&spaces);
-        let sequence = self.wal.push(Frame { parts, done });
+        let sequence = self.wal.push(Frame { parts, done: Done { items, spaces: spaces.clone() } });
         drop(sequencer);
         for (space, (_, deltas)) in spaces.iter().zip(deltas) {
-            apply(space, sequence, deltas);
+            put_all(space, sequence, deltas);
         }
+        spaces.iter().for_each(|space| space.set_applied(sequence));
         drop(guards);
         self.appended_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         woken.iter().for_each(|partition| partition.wake(View::Appended));
@@ -327,13 +329,13 @@ impl Core {
         partition: &Arc<Partition>,
         batches: &Bytes,
         headers: &[(Header, std::ops::Range<usize>)],
-        done: &mut Vec<Item>,
+        items: &mut Vec<Item>,
     ) {
         let mut tail: MutexGuard<'_, VecDeque<Batch>> = partition.tail.lock();
         for (header, range) in headers {
             let bytes = batches.slice(range.clone());
             let (first, last, newest_ms) = (header.base_offset, header.last_offset(), header.max_timestamp);
-            done.push(Item { partition: partition.clone(), first, last, newest_ms, bytes: bytes.clone() });
+            items.push(Item { partition: partition.clone(), first, last, newest_ms, bytes: bytes.clone() });
             tail.push_back(Batch { first, last, bytes, filed: false });
         }
         drop(tail);
@@ -356,8 +358,10 @@ impl Core {
         self.room_for(parts.iter().map(Bytes::len).sum(), frees)?;
         let space = self.state.space_or_new(space);
         let order = space.order();
-        let sequence = self.wal.push(Frame { parts, done: Vec::new() });
-        apply(&space, sequence, &deltas);
+        let done = Done { items: Vec::new(), spaces: Arc::new([space.clone()]) };
+        let sequence = self.wal.push(Frame { parts, done });
+        put_all(&space, sequence, &deltas);
+        space.set_applied(sequence);
         drop(order);
         Ok(sequence)
     }
@@ -371,13 +375,13 @@ impl Core {
         let parts = vec![frame::encode_appends(&[]), frame::encode_spaces([(space, None)].into_iter())];
         self.room_for(parts.iter().map(Bytes::len).sum(), true)?;
         self.state.drop_space(space);
-        let sequence = self.wal.push(Frame { parts, done: Vec::new() });
+        let sequence = self.wal.push(Frame { parts, done: Done::default() });
         drop(sequencer);
         Ok(sequence)
     }
 }
 
-fn apply(space: &Space, sequence: Sequence, deltas: &[Delta]) {
+fn put_all(space: &Space, sequence: Sequence, deltas: &[Delta]) {
     space.put_all(sequence, deltas, |delta| (&*delta.key, delta.value.as_deref()));
 }
 

@@ -198,22 +198,27 @@ fn make_folders(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     }
 }
 
-/// What happens on the writer's thread after each sync.
+/// What happens on the writer's thread after each sync, to the frames up to `last`.
+///
+/// A frame may be written before its changes are applied. Whoever sees its records durable must see these, too.
 fn became_durable(state: &State, filer: &Filer, last: u64, done: &mut Vec<Done>) {
+    for (sequence, frame) in (0..=last).rev().zip(done.iter().rev()) {
+        frame.spaces.iter().for_each(|space| space.wait_applied(sequence));
+    }
     state.set_durable(last);
-    for item in done.iter().flatten() {
+    for item in done.iter().flat_map(|frame| &frame.items) {
         item.partition.durable.store(item.last + 1, Ordering::Release);
     }
     for frame in done.iter() {
         let mut before: Option<&Arc<Partition>> = None;
-        for item in frame {
+        for item in &frame.items {
             if before.is_none_or(|before| !Arc::ptr_eq(before, &item.partition)) {
                 item.partition.wake(View::Durable);
             }
             before = Some(&item.partition);
         }
     }
-    filer.push(last, done.drain(..).flatten());
+    filer.push(last, done.drain(..).flat_map(|frame| frame.items));
 }
 
 impl Recovery<'_> {

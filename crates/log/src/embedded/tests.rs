@@ -167,6 +167,41 @@ fn state_streams_fences_and_producer_ids_survive() {
     assert_eq!(house.log.get("space", b"key", View::Durable), None);
 }
 
+/// A commit is on its way to the disk before its changes are applied, and many changes take longer than the sync.
+#[test]
+fn whoever_sees_a_record_sees_the_changes_of_its_commit() {
+    const COMMITS: i64 = 50;
+    let house = House::new();
+    let stream = house.stream("s", |_| ());
+    let last_of = |offset: i64| Bytes::from(format!("{offset}/last"));
+    let write = |offset: i64| {
+        let mut builder = Builder::new(Compression::None);
+        builder.push(0, None, Some(b"v"), &[]);
+        let appends = vec![Append { stream: stream.clone(), partition: 0, batches: builder.finish() }];
+        let keys = (0..5_000).map(|number: u32| Bytes::copy_from_slice(&number.to_be_bytes()));
+        let deltas = keys.chain([last_of(offset)]).map(|key| Delta { key, value: Some(Bytes::from_static(b"v")) });
+        let deltas = vec![(Arc::from("first"), deltas.collect()), (Arc::from("second"), vec![])];
+        let mut commit = Commit { appends, deltas, ..Commit::default() };
+        let ticket = block_on(append_when_room(&*house.log, &mut commit)).unwrap();
+        block_on(house.log.durable(ticket.sequence)).unwrap();
+    };
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..COMMITS).for_each(write));
+        let (mut seen, mut is_last) = (0, false);
+        while !is_last {
+            is_last = writer.is_finished();
+            let durable = house.log.ends(&stream, 0).unwrap().durable;
+            for offset in seen..durable {
+                let change = house.log.get("first", &last_of(offset), View::Durable);
+                assert!(change.is_some(), "the record at `{offset}` is durable, and its change is not to be seen");
+            }
+            seen = durable;
+            std::thread::yield_now();
+        }
+        assert_eq!(seen, COMMITS);
+    });
+}
+
 #[test]
 fn a_repeat_answers_the_first_offsets_even_after_a_restart() {
     let mut house = House::new();

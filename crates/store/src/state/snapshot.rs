@@ -210,8 +210,6 @@ impl Snapshots {
         }
         for space in spaces {
             out.space = None;
-            // A commit that is durable may still be on its way into the space; it holds this until it is there.
-            drop(space.order());
             for shard in &space.shards {
                 let mut block = std::mem::take(&mut out.block);
                 let mut entered = out.space.is_some();

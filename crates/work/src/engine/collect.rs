@@ -9,7 +9,6 @@
 pub(super) mod carry;
 
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -88,12 +87,10 @@ impl Inner {
     fn wanted(&self) -> Wanted {
         let mut wanted = Wanted { blobs: HashSet::default(), history: Vec::new(), holders: Vec::new() };
         for shard in 0..SHARDS {
-            // Looked at first: an execution that is not among the rows yet begins behind it. What is durable is not enough for
-            // that: rows come to be seen a moment after the log has taken their commit.
-            let written = self.written.get(shard).map_or(0, |written| written.load(Ordering::Acquire));
+            // Looked at first: an execution that is not among the rows yet begins behind it.
             let partition = u32::try_from(shard).unwrap_or(0);
             let ends = Name::new(journal::STREAM).ok().and_then(|stream| self.log.ends(&stream, partition).ok());
-            let end = ends.map_or(0, |ends| ends.durable.min(written));
+            let end = ends.map_or(0, |ends| ends.durable);
             let (mut first, mut holders) = (end, Vec::new());
             self.log.for_each(&rows::space_of(shard), &mut |row, value| {
                 let Some((key, tag, _)) = rows::split(row) else { return };

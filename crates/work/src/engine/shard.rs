@@ -141,7 +141,7 @@ impl Shard {
         offers.into_iter().for_each(|(arn, key, attempt)| inner.activities.offer(&arn, key, attempt));
         maps.into_iter().for_each(|(key, attempt)| inner.run_map(key, attempt));
         express.into_iter().for_each(|key| inner.run_express(key));
-        let mut shard = Self {
+        let shard = Self {
             index,
             inner: Arc::clone(inner),
             log,
@@ -154,7 +154,6 @@ impl Shard {
             beats: Beats::default(),
             done,
         };
-        shard.wrote_to(next);
         shard.count_timers();
         Ok(shard)
     }

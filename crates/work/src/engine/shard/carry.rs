@@ -27,7 +27,7 @@ impl Shard {
         let mut commit = Commit { appends: vec![append], fence: Some(self.fence.clone()), ..Commit::default() };
         let ticket = self.log.append(&mut commit).map_err(|error| refused(&error))?;
         let placed = ticket.placed.first().ok_or_else(nothing)?;
-        self.wrote_to(placed.last + 1);
+        self.next = placed.last + 1;
         // Where somebody else wrote to the history stream, which nobody should, the copies name wrong places.
         if placed.first == first { Ok((first, last)) } else { Err(nothing()) }
     }

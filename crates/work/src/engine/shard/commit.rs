@@ -264,14 +264,6 @@ impl Shard {
         Ok(Built { commit, writes, owners, undecided, heads, kept, cleared, next, history })
     }
 
-    /// Its history has its place up to `next`, and the rows of those commits are to be seen.
-    pub(super) fn wrote_to(&mut self, next: i64) {
-        self.next = next;
-        if let Some(written) = self.inner.written.get(self.index) {
-            written.store(next, Ordering::Release);
-        }
-    }
-
     #[expect(clippy::result_large_err, reason = "what was built is needed to tell whose write was refused")]
     fn append(&self, mut built: Built) -> Result<(Ticket, Built, Vec<Written>), (Built, TransactError)> {
         if built.writes.is_empty() {
@@ -301,9 +293,7 @@ impl Shard {
     fn written(&mut self, batch: Batch, built: Built, ticket: Ticket, written: Vec<Written>) -> Result<(), Stop> {
         let placed = ticket.placed.first().map(|placed| placed.first).filter(|_| built.history);
         let shift = placed.map_or(0, |first| first - self.next);
-        if built.history {
-            self.wrote_to(built.next + shift);
-        }
+        self.next = if built.history { built.next + shift } else { self.next };
         for entry in &built.cleared {
             self.timers.clear(entry);
         }

@@ -1,11 +1,8 @@
 //! History of an execution that runs for long: carried forward, so that what ended since goes.
 
 use bytes::Bytes;
-use headwater_base::Name;
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
-use headwater_log::{Append, Commit, Log};
 use headwater_testkit::FaultyDisk;
-use headwater_wire::batch::{Builder, Compression};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -91,19 +88,6 @@ async fn what_ended_goes_although_an_older_execution_runs() {
     rig.until(|| rig.engine().describe("long/n").is_err()).await;
     rig.engine().collect().await.unwrap();
     assert_eq!((rig.records_kept(STREAM), rig.rows()), (0, 0));
-}
-
-/// A commit is durable a moment before its rows are to be seen: no shard has said then that it wrote it.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_piece_stays_while_its_rows_are_not_to_be_seen() {
-    let rig = Rig::new().await;
-    let mut builder = Builder::new(Compression::None);
-    builder.push(0, Some(b"w/n".as_slice()), Some(b"[]".as_slice()), &[]);
-    let append = Append { stream: Name::new(STREAM).unwrap(), partition: 0, batches: builder.finish() };
-    let ticket = rig.log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
-    rig.log.durable(ticket.sequence).await.unwrap();
-    rig.engine().collect().await.unwrap();
-    assert_eq!(rig.records_kept(STREAM), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
