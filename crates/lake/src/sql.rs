@@ -22,6 +22,7 @@ mod fault;
 mod fields;
 mod files;
 mod forecast;
+mod grace;
 mod guarded;
 mod held;
 mod hints;
