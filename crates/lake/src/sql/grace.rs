@@ -21,11 +21,9 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::RefCountedTempFile;
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -42,7 +40,7 @@ use datafusion::physical_plan::{
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
-use super::{nodes, once};
+use super::nodes;
 
 /// Files that each side of a join is divided into: with as many, what fits into `sqlSpillBytes` fits into the memory of
 /// queries bucket by bucket, as both are set by default.
@@ -53,84 +51,26 @@ tokio::task_local! {
     static AGAIN: ();
 }
 
-/// Plans statements as `once.rs` does, and those with joins so that they are planned again where these do not fit.
-#[derive(Debug)]
-pub struct Planner;
-
-#[async_trait]
-impl QueryPlanner for Planner {
-    async fn create_physical_plan(&self, plan: &LogicalPlan, state: &SessionState) -> Result<Arc<dyn ExecutionPlan>> {
-        let first = once::planned(plan, state).await?;
-        let has_joins = first.exists(|node| Ok(divisible(node).is_some()))?;
-        if !has_joins || writes(plan)? {
-            return Ok(first);
-        }
-        // To have the state at hand costs a few allocations, beside what a join does.
-        Ok(Arc::new(AgainExec::new(first, Arc::new((plan.clone(), state.clone())))))
-    }
-}
-
-/// Whether a plan does more than read. None does that gets here; one that did would do it twice.
-fn writes(plan: &LogicalPlan) -> Result<bool> {
-    plan.exists(|node| {
-        Ok(matches!(node, LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)))
-    })
-}
-
 /// A join whose rows meet only those of their own bucket.
 fn divisible(node: &Arc<dyn ExecutionPlan>) -> Option<&HashJoinExec> {
     node.downcast_ref::<HashJoinExec>().filter(|join| !join.null_aware)
 }
 
-/// The rows of a statement, planned again if they find the memory exhausted at once.
-struct AgainExec {
-    first: Arc<dyn ExecutionPlan>,
-    /// What it is planned again from.
-    from: Arc<(LogicalPlan, SessionState)>,
-    properties: Arc<PlanProperties>,
-}
-
-impl AgainExec {
-    fn new(first: Arc<dyn ExecutionPlan>, from: Arc<(LogicalPlan, SessionState)>) -> Self {
-        let properties = nodes::properties(first.schema(), 1);
-        Self { first, from, properties }
+/// Starts a plan that only reads, and may be read more than once.
+///
+/// # Errors
+/// What the engine says.
+pub async fn start(
+    state: &SessionState,
+    plan: LogicalPlan,
+    task: Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream> {
+    let first = state.create_physical_plan(&plan).await?;
+    if !first.exists(|node| Ok(divisible(node).is_some()))? {
+        return execute_stream(first, task);
     }
-}
-
-impl fmt::Debug for AgainExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AgainExec")
-    }
-}
-
-impl DisplayAs for AgainExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AgainExec")
-    }
-}
-
-impl ExecutionPlan for AgainExec {
-    fn name(&self) -> &'static str {
-        "AgainExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.first]
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let first = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.first));
-        Ok(Arc::new(Self::new(first, Arc::clone(&self.from))))
-    }
-
-    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let rows = begun(Arc::clone(&self.first), Arc::clone(&self.from), context);
-        Ok(nodes::rows(self.schema(), rows))
-    }
+    // To have the state at hand costs a few allocations, beside what a join does.
+    Ok(nodes::rows(first.schema(), begun(first, plan, state.clone(), task)))
 }
 
 /// The rows of a plan, or those of the statement planned again where the memory is exhausted before the first of them.
@@ -139,10 +79,11 @@ impl ExecutionPlan for AgainExec {
 /// What either of them ends with.
 async fn begun(
     first: Arc<dyn ExecutionPlan>,
-    from: Arc<(LogicalPlan, SessionState)>,
-    context: Arc<TaskContext>,
+    plan: LogicalPlan,
+    state: SessionState,
+    task: Arc<TaskContext>,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let mut rows = execute_stream(first, Arc::clone(&context))?;
+    let mut rows = execute_stream(first, Arc::clone(&task))?;
     let batch = rows.next().await;
     let is_exhausted = |error: &DataFusionError| matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
     if !matches!(&batch, Some(Err(error)) if is_exhausted(error)) {
@@ -151,9 +92,8 @@ async fn begun(
     // With them goes the memory that they take.
     drop(rows);
     tracing::debug!("a statement with joins does not fit into memory");
-    let (plan, state) = &*from;
-    let again = AGAIN.scope((), once::planned(plan, state)).await?;
-    Ok(execute_stream(again, context)?.boxed())
+    let again = AGAIN.scope((), state.create_physical_plan(&plan)).await?;
+    Ok(execute_stream(again, task)?.boxed())
 }
 
 /// Divides the joins of statements that are planned again. It stands before the rules that put rows into orders and

@@ -18,6 +18,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, DataFusionError, Result, Statistics};
+use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::RefCountedTempFile;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::session_state::SessionState;
@@ -42,19 +43,22 @@ const COMPARED_MAX: usize = 64;
 /// The part of the memory of queries that the rows of all such aggregates of a statement may take.
 const SHARE: usize = 8;
 
-/// Plans a statement as the engine does, but for what is there several times.
-///
-/// # Errors
-/// What the engine says.
-pub async fn planned(plan: &LogicalPlan, state: &SessionState) -> Result<Arc<dyn ExecutionPlan>> {
-    let repeated = repeated(plan)?;
-    if repeated.is_empty() {
-        return DefaultPhysicalPlanner::default().create_physical_plan(plan, state).await;
+/// Plans statements as the engine does, but for what is there several times.
+#[derive(Debug)]
+pub struct Planner;
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(&self, plan: &LogicalPlan, state: &SessionState) -> Result<Arc<dyn ExecutionPlan>> {
+        let repeated = repeated(plan)?;
+        if repeated.is_empty() {
+            return DefaultPhysicalPlanner::default().create_physical_plan(plan, state).await;
+        }
+        let places = Places(repeated.iter().map(|_| Arc::default()).collect());
+        let plan = marked(plan.clone(), &repeated)?;
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(places)]);
+        planner.create_physical_plan(&plan, state).await
     }
-    let places = Places(repeated.iter().map(|_| Arc::default()).collect());
-    let plan = marked(plan.clone(), &repeated)?;
-    let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(places)]);
-    planner.create_physical_plan(&plan, state).await
 }
 
 /// The aggregates that a plan computes more than once, one of each. What stands within the second of two that are the

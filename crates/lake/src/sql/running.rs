@@ -25,8 +25,8 @@ use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
 use super::dependencies::{self, Relations};
 use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
-use super::grace;
 use super::held;
+use super::once;
 use super::plans;
 use super::postgres::attributes;
 use super::sized;
@@ -176,7 +176,7 @@ fn context(
         .with_relation_planners(vec![Arc::new(Relations)])
         .with_optimizer_rules(dependencies::rules())
         .with_physical_optimizer_rules(plans::rules())
-        .with_query_planner(Arc::new(grace::Planner))
+        .with_query_planner(Arc::new(once::Planner))
         .with_default_features()
         .build();
     let mut context = SessionContext::new_with_state(state);
