@@ -22,6 +22,7 @@ mod fault;
 mod fields;
 mod files;
 mod forecast;
+mod grace;
 mod guarded;
 mod held;
 mod hints;
@@ -57,7 +58,6 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -327,6 +327,17 @@ async fn start(
     rows_max: Option<usize>,
     query: &Arc<Query>,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let (plan, task) = of_query(state, plan, rows_max, query)?;
+    grace::start(state, plan, task).await
+}
+
+/// A plan as part of a query.
+fn of_query(
+    state: &SessionState,
+    plan: LogicalPlan,
+    rows_max: Option<usize>,
+    query: &Arc<Query>,
+) -> Result<(LogicalPlan, Arc<TaskContext>), DataFusionError> {
     let mut plan = forecast::bound(plan, query)?;
     // What explains a plan is no part of one.
     let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
@@ -334,9 +345,8 @@ async fn start(
         plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows_max))?.build()?;
     }
     // What only reads needs nothing else of the context: its state, with all functions, is not made once more.
-    let plan = state.create_physical_plan(&plan).await?;
     let task = TaskContext::from(state).with_runtime(query.metered(state.runtime_env()));
-    execute_stream(plan, Arc::new(task))
+    Ok((plan, Arc::new(task)))
 }
 
 /// Refuses a plan that does more than read.

@@ -6,7 +6,8 @@
 //!   does the same for plans of statements.
 //! - A sort that nobody needs is left out with what merged its parts into one, also where a join needs one part, as
 //!   beside `DISTINCT ON`; they are put together again ([`Together`]).
-//! - Joins stand back between batches (`yielding.rs`).
+//! - Joins stand back between batches (`yielding.rs`); those of statements that are planned again go through files
+//!   (`grace.rs`).
 //!
 //! # Source
 //! `EquivalenceProperties::projected_constraints` in `datafusion-physical-expr` 54.1; `enforce_sorting` in
@@ -33,19 +34,25 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties as _, PlanProperties,
 };
 
+use super::grace::Divides;
 use super::yielding::Yielding;
 
 /// The engine's rule that leaves out sorts.
 const LEAVES_OUT: &str = "EnforceSorting";
+/// The engine's rule that decides which side of a join is held.
+const CHOOSES: &str = "join_selection";
 
 /// The rules, in their order.
 pub fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(Keyless)];
     for rule in PhysicalOptimizer::new().rules {
-        let leaves_out = rule.name() == LEAVES_OUT;
+        let (leaves_out, chooses) = (rule.name() == LEAVES_OUT, rule.name() == CHOOSES);
         rules.push(rule);
         if leaves_out {
             rules.push(Arc::new(Together));
+        }
+        if chooses {
+            rules.push(Arc::new(Divides));
         }
     }
     rules.push(Arc::new(Yielding));

@@ -32,7 +32,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use headwater_base::Problem;
@@ -46,7 +46,7 @@ use tokio::time::Instant;
 use super::cache::Key;
 use super::guarded::Guarded;
 use super::running::apart;
-use super::{Begun, Inner, Reply, Turn, fault, pins, start};
+use super::{Begun, Inner, Reply, Turn, fault, of_query, pins, start};
 
 /// Batches between the pass and each statement.
 const AHEAD: usize = 2;
@@ -188,6 +188,17 @@ pub(super) async fn begin(
     outcome
 }
 
+/// Starts a plan over rows that are handed on, which is planned once: they are read once.
+async fn over_handed(
+    state: &SessionState,
+    plan: LogicalPlan,
+    rows_max: Option<usize>,
+    query: &Arc<Query>,
+) -> Result<SendableRecordBatchStream> {
+    let (plan, task) = of_query(state, plan, rows_max, query)?;
+    execute_stream(state.create_physical_plan(&plan).await?, task)
+}
+
 /// Plans statements over rows that they are handed, and the pass that hands them on.
 async fn share(inner: &Inner, state: &SessionState, sharing: Vec<Planned>, deadline: Instant, outcome: &mut Outcome) {
     let rows = sharing.first().and_then(|first| rows_of(&first.plan)).cloned();
@@ -198,7 +209,7 @@ async fn share(inner: &Inner, state: &SessionState, sharing: Vec<Planned>, deadl
         let Statement { question, turn, .. } = &planned.statement;
         let query = &turn.listed.query;
         let started = match over(&planned.plan, &handed) {
-            Ok(plan) => inner.bounded(query, deadline, start(state, plan, question.rows_max, query)).await.ok(),
+            Ok(plan) => inner.bounded(query, deadline, over_handed(state, plan, question.rows_max, query)).await.ok(),
             Err(_) => None,
         };
         let outlet = handed.outlet.lock().take();

@@ -12,10 +12,9 @@ use arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, DurationMillisecondType, DurationSecondType, FieldRef, Schema, TimeUnit,
 };
 use datafusion::common::DataFusionError;
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::DataFrame;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion_postgres::arrow_pg::encoder::encode_value;
 use datafusion_postgres::pgwire::api::portal::Format;
@@ -29,7 +28,7 @@ use super::attributes::Attribute;
 use super::names;
 use super::numeric::Numeric;
 use crate::sql::queries::Query;
-use crate::sql::{fault, forecast, only_reads};
+use crate::sql::{fault, forecast, grace, only_reads};
 
 /// Begins the plan of a statement and gives its rows.
 ///
@@ -46,11 +45,9 @@ pub async fn of_plan(
     only_reads(&plan).map_err(failed)?;
     let plan = forecast::bound(plan, query).map_err(failed)?;
     let environment = query.metered(state.runtime_env());
-    let frame = DataFrame::new(state, plan);
-    let told = Arc::new(fields(frame.schema().as_arrow(), statement, format, Some(Arc::new(options))));
-    let task = frame.task_ctx().with_runtime(environment);
-    let plan = frame.create_physical_plan().await.map_err(failed)?;
-    let batches = execute_stream(plan, Arc::new(task)).map_err(failed)?;
+    let told = Arc::new(fields(plan.schema().as_arrow(), statement, format, Some(Arc::new(options))));
+    let task = TaskContext::from(&state).with_runtime(environment);
+    let batches = grace::start(&state, plan, Arc::new(task)).await.map_err(failed)?;
     let of_rows = Arc::clone(&told);
     let rows = batches.flat_map(move |batch| {
         let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send> = match batch {

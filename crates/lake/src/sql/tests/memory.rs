@@ -68,9 +68,9 @@ fn one_list_without_groups_is_held_to_the_memory_of_queries_while_others_are_ans
     assert_eq!(house.rows(plain), json!([[1_000, 5]]));
 }
 
-/// Whoever sorts or groups gets the whole answer, as long as there may be files; one side of a join has to fit.
+/// Whoever sorts, groups or joins gets the whole answer, as long as there may be files.
 #[test]
-fn what_is_sorted_and_grouped_beyond_the_memory_goes_to_files() {
+fn what_is_sorted_grouped_and_joined_beyond_the_memory_goes_to_files() {
     let limits = Limits { sql_memory_bytes: 24 << 20, ..Limits::default() };
     let numbers = "generate_series(1, 1000000)";
     let sorted = format!(
@@ -87,8 +87,12 @@ fn what_is_sorted_and_grouped_beyond_the_memory_goes_to_files() {
              SELECT value * 7919 % 500009 AS k, count(*) AS c FROM {numbers} GROUP BY 1
          )"
     );
-    let cases =
-        [(&sorted, "SortExec", json!([[1_000, sum]])), (&grouped, "AggregateExec", json!([[500_009, 1_000_000, 2]]))];
+    let joined = format!("SELECT count(*) FROM {} JOIN {} USING (t)", texts("a", 1), texts("b", 0));
+    let cases = [
+        (&sorted, "SortExec", json!([[1_000, sum]])),
+        (&grouped, "AggregateExec", json!([[500_009, 1_000_000, 2]])),
+        (&joined, "GraceJoinExec", json!([[100_000]])),
+    ];
     let house = House::new(limits.clone());
     for (statement, operator, rows) in cases {
         assert_eq!(house.rows(statement), rows, "{statement}");
@@ -97,14 +101,53 @@ fn what_is_sorted_and_grouped_beyond_the_memory_goes_to_files() {
         let wrote = |line: &str| line.contains("spill_count=") && !line.contains("spill_count=0,");
         assert!(steps.any(wrote), "no {operator} has written files: {plan}");
     }
-    let texts = |last: u32| format!("(SELECT repeat(CAST(value AS text), 20) AS t FROM generate_series(1, {last}))");
-    let joined = format!("SELECT count(*) FROM {} a JOIN {} b USING (t)", texts(300_000), texts(300_001));
-    assert_eq!(house.problem(&joined).code, "HW-LAKE-043");
     drop(house);
     let house = House::new(Limits { sql_spill_bytes: 0, ..limits });
-    for statement in [&sorted, &grouped] {
+    for statement in [&sorted, &grouped, &joined] {
         assert_eq!(house.problem(statement).code, "HW-LAKE-043", "{statement}");
     }
+}
+
+/// Numbers from `first` to 100,000, each with a text of its own: more than the memory that these tests leave for queries.
+pub(super) fn texts(name: &str, first: u32) -> String {
+    format!("(SELECT value AS n, repeat(CAST(value AS text), 80) AS t FROM generate_series({first}, 100000)) {name}")
+}
+
+/// What is on one side only is found there, and nowhere else, whatever the bucket.
+#[test]
+fn joins_of_every_kind_go_to_files() {
+    let house = House::new(Limits { sql_memory_bytes: 24 << 20, ..Limits::default() });
+    let (a, b) = (texts("a", 1), texts("b", 1));
+    // 50,001 to 150,000.
+    let b = format!("(SELECT n + 50000 AS n, repeat(CAST(n + 50000 AS text), 80) AS t FROM {b}) b");
+    for (statement, row) in [
+        (format!("SELECT count(*), count(b.t) FROM {a} LEFT JOIN {b} ON a.t = b.t"), json!([100_000, 50_000])),
+        (format!("SELECT count(*), count(a.t) FROM {a} RIGHT JOIN {b} ON a.t = b.t"), json!([100_000, 50_000])),
+        (
+            format!("SELECT count(*), count(a.t), count(b.t) FROM {a} FULL JOIN {b} ON a.t = b.t"),
+            json!([150_000, 100_000, 100_000]),
+        ),
+        (format!("SELECT count(*) FROM {a} JOIN {b} ON a.t = b.t AND a.n + b.n > 150000"), json!([25_000])),
+        (
+            format!("SELECT count(*), count(b.t) FROM {a} LEFT JOIN {b} ON a.t = b.t AND a.n + b.n > 150000"),
+            json!([100_000, 25_000]),
+        ),
+        (format!("SELECT count(*), min(n) FROM {a} WHERE t IN (SELECT t FROM {b})"), json!([50_000, 50_001])),
+        (
+            format!("SELECT count(*), max(n) FROM {a} WHERE NOT EXISTS (SELECT 1 FROM {b} WHERE a.t = b.t)"),
+            json!([50_000, 50_000]),
+        ),
+        (format!("SELECT a.n FROM {a} JOIN {b} USING (t) ORDER BY a.n LIMIT 1 OFFSET 9"), json!([50_010])),
+    ] {
+        assert_eq!(house.rows(&statement), json!([row]), "{statement}");
+    }
+    let small = "SELECT count(*) FROM generate_series(1, 9) a JOIN generate_series(5, 20) b USING (value)";
+    assert_eq!(house.rows(small), json!([[5]]));
+    let plan = house.text(&format!("EXPLAIN ANALYZE {small}"), Format::Csv).unwrap();
+    assert!(plan.contains("HashJoinExec") && !plan.contains("GraceJoinExec"), "what fits needs no files: {plan}");
+    // Whether there is a null decides over all rows of the other side.
+    let nulls = format!("SELECT count(*) FROM {a} WHERE nullif(t, '') NOT IN (SELECT nullif(t, '') FROM {b})");
+    assert_eq!(house.problem(&nulls).code, "HW-LAKE-043");
 }
 
 /// A constant, which is made when the statement is planned, or for rows.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use tokio_postgres::types::{FromSql, Type};
 
+use super::memory::texts;
 use super::postgres::Connected;
 use super::*;
 
@@ -135,6 +136,24 @@ fn what_is_computed_once_is_computed_for_whoever_asks() {
     }
     let told = house.text_for(&asha, &format!("EXPLAIN ANALYZE {sums}"), Format::Csv).unwrap();
     assert!(told.contains("GuardedExec") && !told.contains("DataSource"), "{told}");
+}
+
+/// A statement that is planned again is under the same policies, however it comes.
+#[test]
+fn what_goes_through_files_is_under_policies() {
+    let house = House::new(Limits { sql_memory_bytes: 24 << 20, ..Limits::default() });
+    house.append(0, 10);
+    house.runtime.block_on(apply(&house.kernel, POLICIES));
+    let (a, b) = (texts("a", 1), texts("b", 0));
+    let joined = format!("SELECT count(*), sum(o.n) FROM {a} JOIN {b} USING (t) JOIN orders o ON o.n = a.n");
+    let asha = who("asha");
+    assert_eq!(house.rows(&joined), json!([[9, 45]]));
+    assert_eq!(house.rows_for(&asha, &joined), json!([[4, 20]]));
+    let plan = house.text_for(&asha, &format!("EXPLAIN ANALYZE {joined}"), Format::Csv).unwrap();
+    assert!(plan.contains("GraceJoinExec") && plan.contains("GuardedExec: orders"), "{plan}");
+    let connected = Connected::new(&house);
+    assert_eq!(connected.rows(&joined).unwrap(), [["4", "20"]]);
+    connected.end();
 }
 
 /// A node that has the same rows for asha as any other, and rows besides: `hidden` moves their numbers.
