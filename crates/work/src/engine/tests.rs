@@ -489,6 +489,12 @@ async fn a_definition_stays_pinned_when_its_workflow_changes() {
     for (id, output) in [("w/old", &b"1"[..]), ("w/new", b"2"), ("w/v1", b"1")] {
         assert_eq!(rig.end(id).await.output.as_deref(), Some(output), "{id}");
     }
+    for version in [1, 2] {
+        let kept = rig.engine().version_definition("w", u64::from(version)).unwrap();
+        assert_eq!(kept, definition(version).to_string().as_bytes());
+    }
+    let refused = rig.engine().version_definition("w", 3).unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.title.as_str()), ("HW-WORK-020", "workflow `w` has no version 3"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
