@@ -19,8 +19,9 @@ use crate::execution::{Attempt, Event, Item};
 /// An answer that is given once the commit is durable.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 
-/// Bytes of what clients have handed over and no execution has taken up; given back with the command that they came in,
-/// also where its client has gone meanwhile.
+/// Bytes of what clients have handed over and no execution has taken up, or the place of what ran among all that may
+/// run at once; given back with the command that it came in, also where its client has gone meanwhile. A shard never
+/// waits for one, so each comes back.
 pub(super) type Room = OwnedSemaphorePermit;
 
 /// What a shard is asked to do.
@@ -32,7 +33,7 @@ pub(super) enum Command {
     /// What ran for an execution met a bug: it is parked.
     Park { key: Key, reason: String },
     /// An Express execution is over.
-    Express { key: Key, run: Box<super::express::Run> },
+    Express { key: Key, run: Box<super::express::Run>, room: Room },
     /// Something happened to an execution.
     Event { key: Key, event: Event, reply: Option<Reply<Micros>>, room: Option<Room> },
     /// Somebody ends a task by its token.

@@ -269,7 +269,9 @@ impl Shard {
                     self.park(batch, &key, &reason);
                 }
             }
-            Command::Express { key, run } => self.guarded(batch, &key, |shard, batch| shard.express(batch, &key, *run)),
+            Command::Express { key, run, room: _room } => {
+                self.guarded(batch, &key, |shard, batch| shard.express(batch, &key, *run));
+            }
             Command::Event { key, event, reply, room: _room } => {
                 match self.tried(batch, &key, |shard, batch| shard.feed(batch, &key, event, now)) {
                     Ok(()) => batch.post(reply.map(|reply| Post::Done(key, reply, now))),
