@@ -1,8 +1,9 @@
-import { QueryClientProvider } from '@tanstack/react-query';
+import { QueryClientProvider, useIsFetching } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { afterEach, expect, test, vi } from 'vitest';
-import { queries, RESOURCES } from './api.ts';
+import { queries, RESOURCES, tell } from './api.ts';
 import { App } from './app.tsx';
+import { go, path } from './router.tsx';
 
 afterEach(() => {
   queries.clear();
@@ -11,6 +12,21 @@ afterEach(() => {
 
 const answer = (value: unknown) => new Response(JSON.stringify(value));
 const holds = (sure: () => void) => vi.waitFor(sure, { timeout: 20_000 });
+
+const MISSING = 'There is no Stream of this name';
+const kinds = () => answer({ kinds: [{ name: 'Stream', plural: 'streams', doc: '' }] });
+const made = {
+  apiVersion: 'headwater.dev/v1',
+  kind: 'Stream',
+  metadata: { name: 'made', generation: 1 },
+  spec: {},
+  status: { ready: 'true' as const },
+};
+
+/** Whether the list is on its way. It is told at once with the console: what that shows is drawn by then. */
+function Asking() {
+  return <output>{useIsFetching({ queryKey: RESOURCES }) > 0 ? 'asking' : 'idle'}</output>;
+}
 
 /** The console at an address, before a node that answers what is named and nothing else. */
 function shown(at: string, answers: Record<string, () => Response | Promise<Response>>) {
@@ -22,10 +38,13 @@ function shown(at: string, answers: Record<string, () => Response | Promise<Resp
   root.render(
     <QueryClientProvider client={queries}>
       <App />
+      <Asking />
     </QueryClientProvider>,
   );
   return {
     place,
+    page: () => place.querySelector('main')?.textContent,
+    asking: () => place.querySelector('output')?.textContent,
     leave: () => {
       root.unmount();
       place.remove();
@@ -36,24 +55,42 @@ function shown(at: string, answers: Record<string, () => Response | Promise<Resp
 test('what was made a moment ago is not said to be missing while the list is on its way', {
   timeout: 60_000,
 }, async () => {
-  const made = {
-    apiVersion: 'headwater.dev/v1',
-    kind: 'Stream',
-    metadata: { name: 'made', generation: 1 },
-    spec: {},
-    status: { ready: 'true' },
-  };
   const lists = [Promise.resolve(answer({ items: [] }))];
   let come = (_: Response) => {};
-  const { place, leave } = shown('/streams/made', {
-    '/v1/kinds': () => answer({ kinds: [{ name: 'Stream', plural: 'streams', doc: '' }] }),
+  const { page, leave } = shown('/kinds', {
+    '/v1/kinds': kinds,
     '/v1/all': () => lists.shift() ?? new Promise(done => (come = done)),
   });
-  await holds(() => expect(place.textContent).toContain('There is no Stream of this name'));
+  await holds(() => expect(page()).toContain('All resources'));
+  await holds(() => expect(queries.getQueryData(RESOURCES)).toEqual([]));
+  // As the page of a new one does.
   void queries.invalidateQueries({ queryKey: RESOURCES });
-  await holds(() => expect(place.textContent).not.toContain('There is no Stream of this name'));
+  go(path(['streams', 'made']));
+  await holds(() => expect(page()).toBe('Loading'));
   come(answer({ items: [made] }));
-  await holds(() => expect(place.textContent).toContain('Live tail'));
+  await holds(() => expect(page()).toContain('Live tail'));
+  leave();
+});
+
+test('what is missing is said to be until it is there, however often the list is asked for again', {
+  timeout: 60_000,
+}, async () => {
+  const lists = [Promise.resolve(answer({ items: [] }))];
+  let come = (_: Response) => {};
+  const { page, asking, leave } = shown('/streams/made', {
+    '/v1/kinds': kinds,
+    '/v1/all': () => lists.shift() ?? new Promise(done => (come = done)),
+  });
+  await holds(() => expect(page()).toContain(MISSING));
+  // As the live connection does when it comes back.
+  void queries.invalidateQueries({ queryKey: RESOURCES });
+  await holds(() => expect(asking()).toBe('asking'));
+  expect(page()).toContain(MISSING);
+  come(answer({ items: [] }));
+  await holds(() => expect(asking()).toBe('idle'));
+  expect(page()).toContain(MISSING);
+  tell({ type: 'changed', resource: made });
+  await holds(() => expect(page()).toContain('Live tail'));
   leave();
 });
 

@@ -172,18 +172,26 @@ function OfKind({ plural, name, fresh }: { plural: string; name: string | undefi
     return LISTS[plural]?.() ?? <ResourcesPage kind={kind} />;
   }
   const resource = resources.data.find(it => it.kind === kind.name && it.metadata.name === name);
-  // What was made a moment ago may be in the list that is on its way.
-  if (!resource && resources.isFetching) return <Loading />;
-  if (!resource) {
-    return (
-      <Page title={name}>
-        <Empty>
-          There is no {kind.name} of this name. <Link to={path([plural])}>All {plural}</Link>
-        </Empty>
-      </Page>
-    );
-  }
+  if (!resource) return <Missing kind={kind} name={name} asking={resources.isFetching} />;
   return SINGLES[plural]?.(resource, kind) ?? <ResourcePage resource={resource} kind={kind} />;
+}
+
+/**
+ * In place of a resource that is not in the list. What was made a moment ago may be in the list that was on its way
+ * when the reader came: that one is waited for. What is said then stands however often the list is asked for again,
+ * until the resource is there.
+ */
+function Missing({ kind, name, asking }: { kind: Kind; name: string; asking: boolean }) {
+  const [sure, setSure] = useState(false);
+  if (!sure && !asking) setSure(true);
+  if (!sure && asking) return <Loading />;
+  return (
+    <Page title={name}>
+      <Empty>
+        There is no {kind.name} of this name. <Link to={path([kind.plural])}>All {kind.plural}</Link>
+      </Empty>
+    </Page>
+  );
 }
 
 function Nowhere() {

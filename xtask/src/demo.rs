@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::console;
 use crate::node::{self, Node};
@@ -46,9 +47,18 @@ pub struct Options {
 /// # Errors
 /// When the node or the traffic does not start; a Ctrl-C is not an error.
 pub fn execute(options: &Options) -> Result<()> {
-    // Ctrl-C reaches the whole process group: the feeds and the node end by themselves, and we stay to see them end.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let _stay = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
+    let mut interrupts = Interrupts::new()?;
+    match show(options, &mut interrupts) {
+        // What was under way has heard it as well, and failed by it.
+        Err(_) if interrupts.have_come() => {
+            println!("stopped");
+            Ok(())
+        }
+        ended => ended,
+    }
+}
+
+fn show(options: &Options, interrupts: &mut Interrupts) -> Result<()> {
     setup::prepare(Needs::Data)?;
     console::build()?;
     let binary = node::build("dev")?;
@@ -76,6 +86,11 @@ pub fn execute(options: &Options) -> Result<()> {
         if offered.name != TRAFFIC
             && let Err(error) = read(&mut solution(&["apply", &offered.name]))
         {
+            if interrupts.have_come() {
+                node.stop()?;
+                println!("stopped");
+                return Ok(());
+            }
             failed(&offered.name, &format!("{error:#}"));
             left_out.push(offered.name);
             continue;
@@ -110,6 +125,32 @@ pub fn execute(options: &Options) -> Result<()> {
 
 fn failed(solution: &str, why: &str) {
     eprintln!("left out    {solution}: {why}");
+}
+
+/// Ctrl-C, which reaches the whole process group: the feeds and the node end by themselves, and we stay to see them
+/// end.
+struct Interrupts {
+    runtime: Runtime,
+    signal: Signal,
+    come: bool,
+}
+
+impl Interrupts {
+    /// From now on none ends this process.
+    fn new() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let signal = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
+        Ok(Self { runtime, signal, come: false })
+    }
+
+    /// Whether there was one.
+    fn have_come(&mut self) -> bool {
+        let Self { runtime, signal, come } = self;
+        // The runtime looks for signals only where it has to wait.
+        *come |=
+            runtime.block_on(async { tokio::time::timeout(Duration::from_millis(1), signal.recv()).await.is_ok() });
+        *come
+    }
 }
 
 /// A solution as a node offers it.

@@ -164,9 +164,16 @@ export function Trouble({ error }: { error: unknown }) {
   );
 }
 
-/** In place of what is not there yet: why it did not come, or that it is on its way. What is there already stays. */
+/**
+ * In place of what is not there yet: why it did not come, or that it is on its way. What is there already stays, and so
+ * does why it did not come while it is asked for again, as what does not exist is once a second.
+ */
 export function Awaited({ error }: { error: unknown }) {
-  return error ? <Trouble error={error} /> : <Loading />;
+  const [last, setLast] = useState(error);
+  // A question that begins anew has no error any more.
+  if (error && error !== last) setLast(error);
+  const known = error || last;
+  return known ? <Trouble error={known} /> : <Loading />;
 }
 
 /** A button for what cannot be taken back: it asks first, and the keyboard then stands at the way back. */

@@ -90,7 +90,8 @@ pub struct Limits {
     /// Inputs of executions, and what ends tasks and executions, that clients have handed over and no execution has taken
     /// up yet; beyond it they are refused (`HW-WORK-034`).
     pub execution_requests_bytes: usize,
-    /// External tasks of workflows under way at once.
+    /// External tasks of workflows under way at once, with those that are done and whose answers no execution has taken
+    /// up.
     pub tasks_in_flight: NonZeroUsize,
     /// How often an event may lead to another before the chain is cut (`HW-BUS-010`, `HW-FLOW-050`).
     pub event_hops: u32,

@@ -345,8 +345,7 @@ impl Inner {
         self.push(rows::shard_of(key), command);
     }
 
-    /// Room for what a client hands over. What executions have for each other takes none: it is bounded by what runs, and
-    /// would not be asked for again.
+    /// Room for what a client hands over. What executions have for each other takes none ([`queue`]).
     ///
     /// # Errors
     /// `HW-WORK-034` where others have all of it.
@@ -363,14 +362,6 @@ impl Inner {
     /// A row of an execution, from the space of its shard.
     fn row(&self, key: &Key, tag: Tag, rest: &[u8], view: View) -> Option<Bytes> {
         self.log.get(&rows::space_of(rows::shard_of(key)), &rows::row(key, tag, rest), view)
-    }
-
-    fn deliver(&self, row: Bytes, message: message::Message) {
-        let key = match &message {
-            message::Message::Start { head, .. } => rows::key_of(&head.workflow, &head.name),
-            message::Message::Ended { parent, .. } | message::Message::Refused { parent, .. } => parent.key,
-        };
-        self.push_to(&key, Command::Message { row, message });
     }
 
     fn perform(&self, key: Key, attempt: Attempt) {

@@ -61,3 +61,13 @@ fn a_feed_that_still_runs_ends_with_the_demo() {
     drop(feeds);
     assert!(!std::path::Path::new(&format!("/proc/{id}")).exists(), "it is gone and waited for");
 }
+
+#[test]
+fn an_interrupt_is_heard_and_stays_known() {
+    let mut interrupts = Interrupts::new().unwrap();
+    assert!(!interrupts.have_come());
+    crate::process::run(Command::new("kill").args(["-INT", &std::process::id().to_string()])).unwrap();
+    let start = Instant::now();
+    while !interrupts.have_come() && start.elapsed() < Duration::from_secs(20) {}
+    assert!(interrupts.have_come());
+}

@@ -253,7 +253,6 @@ pub trait Workflows: Send + Sync {
     fn update_map_run<'a>(&'a self, id: &'a str, change: Map<String, Value>) -> BoxFuture<'a, Result<(), Problem>>;
 
     /// The text of the definition that a workflow had as a version, which is a generation of its resource.
-    fn version_definition(&self, workflow: &str, version: u64) -> Result<Json, Problem> {
-        Err(Problem::new("HW-KERNEL-019", format!("version {version} of `{workflow}` is not kept here")))
-    }
+    /// `HW-WORK-020` where there is no such workflow or version.
+    fn version_definition(&self, workflow: &str, version: u64) -> Result<Json, Problem>;
 }

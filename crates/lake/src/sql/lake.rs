@@ -135,7 +135,8 @@ impl LakeTable {
             if next < end {
                 let decompressed_max = sources.kernel.limits().batch_decompressed_bytes;
                 let (log, stream) = (Arc::clone(log), Arc::clone(&stream));
-                // As of what does not fit, the dataset's own thread writes a dead letter of a batch that cannot be read.
+                // Of a batch that cannot be read the dataset's own thread tells when it comes there: by a dead letter,
+                // as of what does not fit; in a dataset of letters, which has none, by a row, missing until then.
                 let span = Span { log, stream, partition, next, end, decompressed_max, lenient: true };
                 let (layout, of_table) = (layout.clone(), Arc::clone(&of_table));
                 table.log.push(Arc::new(Unread { schema: Arc::clone(&of_rows), layout, of_table, span }));
@@ -306,7 +307,7 @@ impl PartitionStream for Unread {
             Ok::<_, DataFusionError>(futures::stream::try_unfold(begin, |(mut span, mut rows, schema)| async move {
                 while rows.is_empty() {
                     let partition = span.partition;
-                    // What does not fit is a dead letter, which the dataset's own thread writes.
+                    // What does not fit is a dead letter, which the dataset's own thread writes; letters always fit.
                     let read = span.read(|record| drop(rows.push(record, partition)))?;
                     if read == 0 {
                         return Ok(None);

@@ -1,4 +1,5 @@
-//! External tasks: run once their commit is durable, so many at once and not more.
+//! External tasks: run once their commit is durable, so many at once and not more. A task has its place among them
+//! until its shard has taken up its answer, so no more answers wait than tasks may run.
 //!
 //! What waits is a name (execution, attempt), not the task: that is read from its row when its turn comes, and if the
 //! row is gone by then nobody wants it any more.
@@ -38,12 +39,11 @@ pub(super) async fn run(inner: Weak<Inner>, mut tasks: mpsc::UnboundedReceiver<(
                 Some(Event::TaskFailed { attempt, failure: Failure::new("States.TaskFailed", cause) })
             });
             task.in_flight.lock().remove(&(key, attempt));
-            drop(permit);
             if let Some(event) = event {
                 if matches!(event, Event::TaskFailed { .. }) {
                     task.figures.failed_tasks.fetch_add(1, Ordering::Relaxed);
                 }
-                task.push_to(&key, Command::Event { key, event, reply: None, room: None });
+                task.push_to(&key, Command::Event { key, event, reply: None, room: Some(permit) });
             }
         });
         in_flight.insert((key, attempt), spawned.abort_handle());

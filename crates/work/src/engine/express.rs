@@ -57,7 +57,8 @@ struct Life<'a> {
 }
 
 /// Runs stored Express executions in the order in which they come, until the engine is gone. What waits is a name: of
-/// one that runs everything is in memory, so there are so many at once and not more.
+/// one that runs everything is in memory, so there are so many at once and not more, those among them that are over and
+/// wait for their shard.
 pub(super) async fn run(inner: Weak<Inner>, mut keys: mpsc::UnboundedReceiver<Key>, at_once: usize) {
     let room = Arc::new(Semaphore::new(at_once));
     while let Some(key) = keys.recv().await {
@@ -66,12 +67,11 @@ pub(super) async fn run(inner: Weak<Inner>, mut keys: mpsc::UnboundedReceiver<Ke
         let handle = inner.handle.clone();
         handle.spawn(async move {
             match inner.stored_express(key).await {
-                Ok(Some(run)) => inner.push_to(&key, Command::Express { key, run: Box::new(run) }),
+                Ok(Some(run)) => inner.push_to(&key, Command::Express { key, run: Box::new(run), room: permit }),
                 Ok(None) => {}
                 // It would count as running for ever.
                 Err(problem) => inner.push_to(&key, Command::Park { key, reason: problem.title }),
             }
-            drop(permit);
         });
     }
 }

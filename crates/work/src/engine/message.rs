@@ -1,9 +1,9 @@
 //! What one execution has for another: a start, or the news of an end.
 //!
-//! A message is a row of the sender's space, written in the sender's commit; the receiver's commit removes it. It is
-//! delivered again after a crash, and both of its kinds may come twice without harm: a start by its name, an end by the
-//! attempt it is for. Large payloads are blobs that the row names ([`super::payloads`]); the sender points to them, and
-//! so does the row for as long as it is there.
+//! A message is a row of the sender's space, written in the sender's commit; the receiver reads it when its turn comes,
+//! and its commit removes it. It is delivered again after a crash, and both of its kinds may come twice without harm: a
+//! start by its name, an end by the attempt it is for. Large payloads are blobs that the row names
+//! ([`super::payloads`]); the sender points to them, and so does the row for as long as it is there.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,7 @@ use headwater_base::Problem;
 use headwater_kernel::port::Json;
 use headwater_kernel::port::workflows::{ExecutionState, ExecutionView};
 
-use super::rows::{self, Head, Parent};
+use super::rows::{self, Head, Key, Parent};
 use crate::execution::Failure;
 use crate::execution::record::codec::{Fetch, Large, Reader, Writer};
 
@@ -43,6 +43,14 @@ pub(super) enum Message {
 }
 
 impl Message {
+    /// The execution that it is for.
+    pub(super) fn to(&self) -> Key {
+        match self {
+            Self::Start { head, .. } => rows::key_of(&head.workflow, &head.name),
+            Self::Ended { parent, .. } | Self::Refused { parent, .. } => parent.key,
+        }
+    }
+
     /// As a row, with what of it is kept beside the row.
     pub(super) fn encode(&self, inline_max: usize) -> (Bytes, Large) {
         let mut writer = Writer::within(inline_max);

@@ -1,4 +1,18 @@
 //! What waits for a shard's thread.
+//!
+//! A queue refuses nothing, since what executions have for each other would not be asked for again; and it makes nobody
+//! wait, or shards that have something for each other could stop for good. What is in it is bounded all the same:
+//!
+//! - What clients hand over has [`Room`] for its bytes, or is refused. Without room come a few words each: a sign of
+//!   life, a redrive, new bounds of a Map Run, that a worker has taken a task.
+//! - The end of an external task or of a stored Express execution holds the place of what has ended, so with those that
+//!   run there are no more than may run at once.
+//! - A Map Run waits for what it has asked before it asks for more: the starts of at most a thousand children at once,
+//!   or one note, and its end comes last. It had all of that in memory before.
+//! - Whoever starts an execution from an Express one waits for it, too.
+//! - A message, a task to be done or to be told of, a timer are names; what they name is in rows, which are in memory
+//!   in any case, or in blobs, and is read when their turn comes.
+//! - What a commit leaves for the next one, as the answers to its writes, is that of one commit and is taken up first.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,15 +26,15 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::journal::Copied;
 use super::map_run::Bounds;
-use super::message::Message;
 use super::rows::{Head, Key};
 use crate::execution::{Attempt, Event, Item};
 
 /// An answer that is given once the commit is durable.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 
-/// Bytes of what clients have handed over and no execution has taken up; given back with the command that they came in,
-/// also where its client has gone meanwhile.
+/// Bytes of what clients have handed over and no execution has taken up, or the place of what ran among all that may
+/// run at once; given back with the command that it came in, also where its client has gone meanwhile. A shard never
+/// waits for one, so each comes back.
 pub(super) type Room = OwnedSemaphorePermit;
 
 /// What a shard is asked to do.
@@ -32,7 +46,7 @@ pub(super) enum Command {
     /// What ran for an execution met a bug: it is parked.
     Park { key: Key, reason: String },
     /// An Express execution is over.
-    Express { key: Key, run: Box<super::express::Run> },
+    Express { key: Key, run: Box<super::express::Run>, room: Room },
     /// Something happened to an execution.
     Event { key: Key, event: Event, reply: Option<Reply<Micros>>, room: Option<Room> },
     /// Somebody ends a task by its token.
@@ -45,8 +59,8 @@ pub(super) enum Command {
     Answer { key: Key, attempt: Attempt },
     /// A task of which nobody knows whether it was done.
     Doubt { key: Key, attempt: Attempt },
-    /// A message, and the row it is in.
-    Message { row: Bytes, message: Message },
+    /// A message for an execution, by the row it is in.
+    Message { row: Bytes, to: Key },
     /// Copies of an execution's pieces of history, to be written behind its copy at `previous`; where they are.
     Copy { id: String, previous: i64, copies: Vec<Copied>, reply: Reply<(i64, i64)> },
     /// An execution's history, whose first and last piece were at `from`, has been copied whole; false where it has

@@ -103,8 +103,10 @@ impl Shard {
                 express.extend(head.filter(|head| head.express && head.parked.is_none()).map(|_| key));
             } else if tag == Tag::Message as u8 {
                 match Message::decode(value, &|hash| inner.fetch(hash)) {
-                    Ok(message) => commands.push(Command::Message { row: Bytes::copy_from_slice(row), message }),
-                    Err(problem) => tracing::error!(sender = hash::hex(&key), reason = problem.title, "message left"),
+                    Ok(message) => {
+                        commands.push(Command::Message { row: Bytes::copy_from_slice(row), to: message.to() });
+                    }
+                    Err(problem) => left(&key, &problem),
                 }
             } else if tag == Tag::Task as u8 {
                 let Some(attempt) = rows::attempt_of(rest) else { return };
@@ -134,7 +136,7 @@ impl Shard {
         inner.index.lock().name(runs);
         for command in commands {
             match command {
-                Command::Message { row, message } => inner.deliver(row, message),
+                Command::Message { row, to } => inner.push_to(&to, Command::Message { row, to }),
                 command => inner.push(index, command),
             }
         }
@@ -268,7 +270,9 @@ impl Shard {
                     self.park(batch, &key, &reason);
                 }
             }
-            Command::Express { key, run } => self.guarded(batch, &key, |shard, batch| shard.express(batch, &key, *run)),
+            Command::Express { key, run, room: _room } => {
+                self.guarded(batch, &key, |shard, batch| shard.express(batch, &key, *run));
+            }
             Command::Event { key, event, reply, room: _room } => {
                 match self.tried(batch, &key, |shard, batch| shard.feed(batch, &key, event, now)) {
                     Ok(()) => batch.post(reply.map(|reply| Post::Done(key, reply, now))),
@@ -300,7 +304,7 @@ impl Shard {
             Command::Doubt { key, attempt } => {
                 self.guarded(batch, &key, |shard, batch| shard.doubt(batch, &key, attempt));
             }
-            Command::Message { row, message } => self.message(batch, row, message),
+            Command::Message { row, .. } => self.message(batch, row),
             Command::Copy { id, previous, copies, reply } => {
                 answer(Some(reply), alone("copying history", || self.copy_history(&id, previous, &copies)));
             }
@@ -621,11 +625,19 @@ impl Shard {
         }
     }
 
-    /// Takes a message; its row goes whatever comes of it, or it would be delivered by every life.
-    fn message(&mut self, batch: &mut Batch, row: Bytes, message: Message) {
+    /// Takes a message; its row goes whatever comes of it, or it would be delivered by every life. One that cannot be
+    /// read is left.
+    fn message(&mut self, batch: &mut Batch, row: Bytes) {
         let now = self.inner.clock.now();
-        let sender = rows::split(&row).map(|(key, ..)| rows::space_of(rows::shard_of(&key)));
-        let space: Arc<str> = sender.map_or_else(|| Arc::clone(&self.space), Arc::from);
+        let Some((sender, ..)) = rows::split(&row) else { return };
+        let space: Arc<str> = Arc::from(rows::space_of(rows::shard_of(&sender)));
+        // It was taken already, as what a later end had written over it.
+        let Some(value) = self.log.get(&space, &row, View::Appended) else { return };
+        let inner = Arc::clone(&self.inner);
+        let message = match alone("reading a message", || Message::decode(&value, &|hash| inner.fetch(hash))) {
+            Ok(message) => message,
+            Err(problem) => return left(&sender, &problem),
+        };
         match message {
             Message::Start { head, input } => {
                 let (parent, id) = (head.parent.clone(), head.id());
@@ -736,15 +748,20 @@ fn not_taken_up(id: &str, reason: &str) -> Problem {
         .help("it is as it was; start a new one, and please report this")
 }
 
+/// Says of a message that it cannot be read.
+fn left(sender: &Key, problem: &Problem) {
+    tracing::error!(sender = hash::hex(sender), reason = problem.title, "message left");
+}
+
 /// Tells the task that waits for an execution that it does not begin, or does not go on.
 fn turn_away(batch: &mut Batch, id: &str, parent: rows::Parent, cause: String) {
     let failure = Failure::new("States.TaskFailed", cause);
-    let row = rows::row(&rows::key_of("", id), Tag::Message, &rows::attempt_bytes(&parent.attempt));
+    let (row, to) = (rows::row(&rows::key_of("", id), Tag::Message, &rows::attempt_bytes(&parent.attempt)), parent.key);
     let message = Message::Refused { parent, failure };
     // The row is in the space that its own key names, whichever shard wrote it.
     let home = rows::split(&row).map_or(0, |(key, ..)| rows::shard_of(&key));
     batch.loose.push((Arc::from(rows::space_of(home)), row.clone(), Some(message.encode(usize::MAX).0)));
-    batch.deliver.push((row, message));
+    batch.deliver.push((row, to));
 }
 
 fn command_key(command: &Command) -> Option<Key> {
@@ -760,11 +777,8 @@ fn command_key(command: &Command) -> Option<Key> {
         | Command::Answer { key, .. }
         | Command::Carried { key, .. }
         | Command::Bound { key, .. }
+        | Command::Message { to: key, .. }
         | Command::Doubt { key, .. } => Some(*key),
-        Command::Message { message, .. } => match message {
-            Message::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
-            Message::Ended { parent, .. } | Message::Refused { parent, .. } => Some(parent.key),
-        },
         Command::Note { .. } | Command::Copy { .. } => None,
     }
 }

@@ -244,10 +244,10 @@ async fn internal_tasks_are_in_one_commit_with_their_steps() {
         &json!({"StartAt": "A", "States": {"A": publish(json!({"Next": "B"})), "B": publish(json!({"End": true}))}}),
     )
     .await;
-    let before = rig.commits();
+    let before = rig.figure("commits_total");
     rig.start("pub", Some("n"), json!({"v": 1})).await.unwrap();
     assert_eq!(rig.end("pub/n").await.state, ExecutionState::Succeeded);
-    assert_eq!(rig.commits() - before, 1.0);
+    assert_eq!(rig.figure("commits_total") - before, 1.0);
     assert_eq!(rig.records("out"), 2);
 }
 
@@ -489,6 +489,12 @@ async fn a_definition_stays_pinned_when_its_workflow_changes() {
     for (id, output) in [("w/old", &b"1"[..]), ("w/new", b"2"), ("w/v1", b"1")] {
         assert_eq!(rig.end(id).await.output.as_deref(), Some(output), "{id}");
     }
+    for version in [1, 2] {
+        let kept = rig.engine().version_definition("w", u64::from(version)).unwrap();
+        assert_eq!(kept, definition(version).to_string().as_bytes());
+    }
+    let refused = rig.engine().version_definition("w", 3).unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.title.as_str()), ("HW-WORK-020", "workflow `w` has no version 3"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

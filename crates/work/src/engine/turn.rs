@@ -109,8 +109,8 @@ pub(super) enum After {
     Cancel(Attempt),
     /// Stop an execution that this one has waited for.
     StopChild(Key, Parent),
-    /// Deliver a message.
-    Deliver(Bytes, Message),
+    /// Deliver the message in a row to an execution.
+    Deliver(Bytes, Key),
     /// Run a Map Run.
     RunMap(Attempt),
     /// Stop a Map Run.
@@ -481,7 +481,7 @@ impl Turn {
         let (encoded, mut large) = message.encode(around.inner.inline_max());
         self.large.append(&mut large);
         self.rows.insert(row.clone(), Some(encoded));
-        self.after.push(After::Deliver(row, message));
+        self.after.push(After::Deliver(row, message.to()));
     }
 
     /// What the writes of a commit that has its place have done: the answers that depend on it.

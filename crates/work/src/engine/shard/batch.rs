@@ -10,7 +10,6 @@ use headwater_log::Append;
 
 use super::completer::Post;
 use crate::engine::index::{Listing, Owner, RunName};
-use crate::engine::message::Message;
 use crate::engine::queue::{Command, Reply};
 use crate::engine::rows::{self, AlarmKey, Key};
 use crate::engine::turn::Turn;
@@ -40,7 +39,8 @@ pub(super) struct Batch {
     /// What changes in lists with those.
     pub(super) listed: Vec<Listing>,
     pub(super) posts: Vec<Post>,
-    pub(super) deliver: Vec<(Bytes, Message)>,
+    /// Messages by their rows, and whom they are for.
+    pub(super) deliver: Vec<(Bytes, Key)>,
     /// Commands for the next commit.
     pub(super) deferred: Vec<Command>,
     /// Timers for the next commit.

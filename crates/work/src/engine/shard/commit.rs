@@ -336,7 +336,7 @@ impl Shard {
             soon.extend(answers.into_iter().map(|event| Command::Event { key, event, reply: None, room: None }));
             for after in std::mem::take(&mut turn.after) {
                 match after {
-                    After::Deliver(row, message) => deliver.push((row, message)),
+                    After::Deliver(row, to) => deliver.push((row, to)),
                     After::Later(attempt) => soon.push(Command::Perform { key, attempt }),
                     other => {
                         if let After::Ended(view) = &other {
@@ -365,7 +365,7 @@ impl Shard {
             posts.insert(0, Post::Listed(listed));
         }
         self.queue().push_front(soon);
-        deliver.into_iter().for_each(|(row, message)| self.inner.deliver(row, message));
+        deliver.into_iter().for_each(|(row, to)| self.inner.push_to(&to, Command::Message { row, to }));
         if !posts.is_empty() && self.done.send((ticket.sequence, posts)).is_err() {
             return Err(Stop::Over("the node stops".to_owned()));
         }

@@ -16,6 +16,7 @@ use headwater_log::embedded::Options;
 use headwater_log::{Commit, Delta, EmbeddedLog, Log, View};
 use headwater_testkit::FaultyDisk;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::engine::{Engine, Parts, Unknown, Workflow, rows};
 use crate::tasks::{Services, Settings};
@@ -44,27 +45,42 @@ impl Secrets for NoSecrets {
     }
 }
 
+/// External tasks under way at once.
+pub(super) const TASKS_AT_ONCE: usize = 64;
+
 /// A JSON value as a port's.
 pub(super) fn input(value: &Value) -> Json {
     Json::from(value.to_string())
 }
 
-/// Pipelines that give each event back, unless they are stuck: then the answer never comes.
+/// Pipelines that give each event back, unless they are stuck: then the answer does not come before they are freed.
 #[derive(Default)]
 pub(super) struct Pipelines {
     pub(super) calls: AtomicUsize,
     pub(super) stuck: AtomicBool,
+    freed: Notify,
+}
+
+impl Pipelines {
+    /// Lets all answers come.
+    pub(super) fn free(&self) {
+        self.stuck.store(false, Ordering::SeqCst);
+        self.freed.notify_waiters();
+    }
 }
 
 impl Enrich for Pipelines {
     fn enrich<'a>(&'a self, _: &'a str, event: Json) -> BoxFuture<'a, Result<Json, Problem>> {
         // Looked at before the call is counted: whoever has seen it counted may let the next ones go.
         let is_stuck = self.stuck.load(Ordering::SeqCst);
+        let freed = self.freed.notified();
         self.calls.fetch_add(1, Ordering::SeqCst);
-        if is_stuck {
-            return Box::pin(std::future::pending());
-        }
-        Box::pin(async move { Ok(event) })
+        Box::pin(async move {
+            if is_stuck {
+                freed.await;
+            }
+            Ok(event)
+        })
     }
 }
 
@@ -157,7 +173,7 @@ impl Rig {
             limits: self.bounds.clone(),
             handle: tokio::runtime::Handle::current(),
             secret: [7; 32],
-            tasks_in_flight: NonZeroUsize::new(64).unwrap(),
+            tasks_in_flight: NonZeroUsize::new(TASKS_AT_ONCE).unwrap(),
         };
         Engine::open(parts).await.unwrap()
     }
@@ -248,9 +264,9 @@ impl Rig {
         history.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
     }
 
-    pub(super) fn commits(&self) -> f64 {
-        let figures = self.engine().figures();
-        figures.iter().find(|(name, _)| *name == "commits_total").unwrap().1
+    /// A figure of the engine, by its name without `hw_work_`.
+    pub(super) fn figure(&self, name: &str) -> f64 {
+        self.engine().figures().into_iter().find(|(one, _)| *one == name).unwrap().1
     }
 
     /// Records of a stream.

@@ -1,14 +1,17 @@
-//! What clients hand over while no execution takes it up: so many bytes wait, and more are refused.
+//! What waits while no execution takes it up: so many bytes of what clients hand over, and more are refused; and the
+//! ends of no more than may run.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Barrier};
 
 use futures::FutureExt as _;
 use headwater_base::{Limits, Problem};
+use headwater_kernel::port::Tables;
 use headwater_kernel::port::tables::TransactError;
 use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
 use serde_json::json;
 
-use super::rig::{Rig, input};
+use super::rig::{Rig, TASKS_AT_ONCE, input};
 use super::tables;
 use crate::engine::rows;
 
@@ -18,26 +21,34 @@ fn is_full(refused: &Problem) {
     assert!(refused.title.contains("300000 bytes"), "{refused}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_clients_hand_over_waits_within_bounds() {
-    let mut rig = Rig::within(Limits { execution_requests_bytes: 300_000, ..Limits::default() }).await;
+/// Tables at which a shard stands still, from the first of these to the second.
+fn still() -> (Arc<Barrier>, Arc<Barrier>, Arc<dyn Tables>) {
     let (gate, held) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
     let (met, passed) = (Arc::clone(&gate), Arc::clone(&held));
-    rig.tables = Some(tables::made_by(move |_, _, _| {
-        // The shard stands still in between.
+    let tables = tables::made_by(move |_, _, _| {
         met.wait();
         passed.wait();
         Err(TransactError::Condition { index: 0, document: None })
-    }));
+    });
+    (gate, held, tables)
+}
+
+/// Names of executions of a workflow in the shard of `u/n`.
+fn beside(workflow: &str, count: usize) -> Vec<String> {
+    let shard = |workflow: &str, name: &str| rows::shard_of(&rows::key_of(workflow, name));
+    let names = (0_u32..).map(|number| format!("m{number}"));
+    names.filter(|name| shard(workflow, name) == shard("u", "n")).take(count).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_hand_over_waits_within_bounds() {
+    let mut rig = Rig::within(Limits { execution_requests_bytes: 300_000, ..Limits::default() }).await;
+    let (gate, held, tables) = still();
+    rig.tables = Some(tables);
     rig.restart().await;
     rig.workflow("u", &super::update()).await;
     rig.workflow("a", &super::activity(json!([]))).await;
-    let shard = |workflow: &str, name: &str| rows::shard_of(&rows::key_of(workflow, name));
-    let names: Vec<String> = (0_u32..)
-        .map(|number| format!("m{number}"))
-        .filter(|name| shard("a", name) == shard("u", "n"))
-        .take(5)
-        .collect();
+    let names = beside("a", 5);
     let large = json!("x".repeat(100_000));
     rig.start("a", Some(&names[0]), json!({})).await.unwrap();
     let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
@@ -64,4 +75,51 @@ async fn what_clients_hand_over_waits_within_bounds() {
     rig.start("a", Some(&names[3]), large.clone()).await.unwrap();
     rig.engine().end_task(&task.token, TaskEnd::Success(input(&large))).await.unwrap();
     assert_eq!(rig.end(&running).await.state, ExecutionState::Succeeded);
+}
+
+/// Runs more than may run at once, and lets it end while its shard stands still.
+async fn no_more_ends_wait_than_may_run(express: bool, at_once: usize) {
+    let mut rig = Rig::new().await;
+    let (gate, held, tables) = still();
+    rig.tables = Some(tables);
+    rig.bounds.express_at_once_max = at_once;
+    rig.restart().await;
+    rig.workflow("u", &super::update()).await;
+    let task = json!({"Type": "Task", "Resource": "arn:headwater:work:::pipeline:enrich", "End": true,
+        "Parameters": {"Pipeline": "p", "Event": {"n": 1}}});
+    let machine = json!({"StartAt": "T", "States": {"T": task}});
+    if express {
+        rig.express("e", &machine).await;
+    } else {
+        rig.workflow("e", &machine).await;
+    }
+    rig.pipelines.stuck.store(true, Ordering::SeqCst);
+    let names = beside("e", at_once + 5);
+    for name in &names {
+        rig.start("e", Some(name), json!({})).await.unwrap();
+    }
+    let calls = || rig.pipelines.calls.load(Ordering::SeqCst);
+    rig.until(|| calls() == at_once).await;
+
+    assert!(rig.start("u", Some("n"), json!({})).now_or_never().is_none());
+    gate.wait();
+    rig.pipelines.free();
+    rig.until(|| rig.figure("queued") == at_once as f64).await;
+    assert_eq!(calls(), at_once);
+    held.wait();
+
+    for name in &names {
+        assert_eq!(rig.end(&format!("e/{name}")).await.state, ExecutionState::Succeeded);
+    }
+    assert_eq!(calls(), names.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_has_its_place_until_its_answer_is_taken_up() {
+    no_more_ends_wait_than_may_run(false, TASKS_AT_ONCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_express_execution_has_its_place_until_its_end_is_taken_up() {
+    no_more_ends_wait_than_may_run(true, 2).await;
 }
