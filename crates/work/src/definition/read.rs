@@ -8,7 +8,7 @@ use super::fields::{Fields, Notes};
 use super::resource::{Pattern, Resource};
 use super::state::{Kind, Language, MapState, Next, Processor, Selection, State, Task, Until};
 use super::template::{Template, Term};
-use super::{Diagnostic, Flavor, Machine, MachineId, StateId, handlers, scopes};
+use super::{Diagnostic, Flavor, Machine, MachineId, StateId, distributed, handlers, scopes};
 use crate::limits::Limits;
 
 /// The longest wait and timeout, in seconds, as the language has it.
@@ -379,7 +379,13 @@ impl<'a> Reader<'a> {
         let inner = fields.inner(fields.get(field)?, fields.at(field), &mut self.notes)?;
         inner.only(&[&["StartAt", "States", "Comment", "ProcessorConfig"]], &mut self.notes);
         let processor = self.processor(&inner);
+        // An item of a distributed Map is an execution of its own type: an Express one can do less.
+        let outer = self.flavor;
+        if let Processor::Distributed(flavor) = processor {
+            self.flavor = flavor;
+        }
         let machine = self.machine(&inner, depth + 1);
+        self.flavor = outer;
         let selector = if fields.get("ItemSelector").is_some() { "ItemSelector" } else { "Parameters" };
         let items = if fields.language == Language::Jsonata {
             self.items(fields)
@@ -400,9 +406,9 @@ impl<'a> Reader<'a> {
             max_concurrency: fields.amount("MaxConcurrency", "MaxConcurrencyPath", u64::MAX, &mut self.notes),
             tolerated_count: fields.amount(count, "ToleratedFailureCountPath", u64::MAX, &mut self.notes),
             tolerated_percentage: fields.amount(share, "ToleratedFailurePercentagePath", 100, &mut self.notes),
-            reader: fields.template("ItemReader", &mut self.notes),
-            batcher: fields.template("ItemBatcher", &mut self.notes),
-            writer: fields.template("ResultWriter", &mut self.notes),
+            reader: distributed::READER.read(fields, processor, &mut self.notes),
+            batcher: distributed::BATCHER.read(fields, processor, &mut self.notes),
+            writer: distributed::WRITER.read(fields, processor, &mut self.notes),
             label,
         })
     }
@@ -423,6 +429,11 @@ impl<'a> Reader<'a> {
         config.only(&[&["Mode", "ExecutionType"]], &mut self.notes);
         match (config.text("Mode", &mut self.notes), config.text("ExecutionType", &mut self.notes)) {
             (None | Some("INLINE"), _) => Processor::Inline,
+            (Some("DISTRIBUTED"), _) if self.flavor == Flavor::Express => {
+                let message = "Express state machine does not support a Map of the mode DISTRIBUTED";
+                self.notes.schema(&config.at("Mode"), message);
+                Processor::Inline
+            }
             (Some("DISTRIBUTED"), Some("STANDARD")) => Processor::Distributed(Flavor::Standard),
             (Some("DISTRIBUTED"), Some("EXPRESS")) => Processor::Distributed(Flavor::Express),
             (Some("DISTRIBUTED"), kind) => {
