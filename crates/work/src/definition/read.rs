@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fields::{Fields, Notes};
 use super::resource::{Pattern, Resource};
-use super::state::{Kind, Language, MapState, Next, Processor, Selection, State, Task, Until};
+use super::state::{Amount, Kind, Language, MapState, Next, Processor, Selection, State, Task, Until};
 use super::template::{Template, Term};
 use super::{Diagnostic, Flavor, Machine, MachineId, StateId, distributed, handlers, scopes};
 use crate::limits::Limits;
@@ -314,12 +314,20 @@ impl<'a> Reader<'a> {
             let message = "The field 'RoleArn' is required but was missing";
             self.notes.schema(&fields.at("Credentials"), message);
         }
-        Some(Task {
-            resource,
-            timeout: fields.amount("TimeoutSeconds", "TimeoutSecondsPath", SECONDS_MAX, &mut self.notes),
-            heartbeat: fields.amount("HeartbeatSeconds", "HeartbeatSecondsPath", SECONDS_MAX, &mut self.notes),
-            credentials: fields.template("Credentials", &mut self.notes),
-        })
+        let bounds = (1, SECONDS_MAX);
+        let timeout = fields.amount("TimeoutSeconds", "TimeoutSecondsPath", bounds, &mut self.notes);
+        let heartbeat = fields.amount("HeartbeatSeconds", "HeartbeatSecondsPath", bounds, &mut self.notes);
+        let literal = |amount: &Option<Amount>| match &amount.as_ref()?.term {
+            Term::Literal(seconds) => seconds.as_u64(),
+            _ => None,
+        };
+        if let (Some(timeout), Some(heartbeat)) = (literal(&timeout), literal(&heartbeat))
+            && heartbeat >= timeout
+        {
+            let message = format!("A heartbeat of {heartbeat} s is not shorter than the timeout of {timeout} s");
+            self.notes.schema(&fields.at("HeartbeatSeconds"), message);
+        }
+        Some(Task { resource, timeout, heartbeat, credentials: fields.template("Credentials", &mut self.notes) })
     }
 
     fn wait(&mut self, fields: &Fields<'a>) -> Option<Until> {
@@ -329,7 +337,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         if fields.get("Seconds").or(fields.get("SecondsPath")).is_some() {
-            return fields.amount("Seconds", "SecondsPath", SECONDS_MAX, &mut self.notes).map(Until::Seconds);
+            return fields.amount("Seconds", "SecondsPath", (0, SECONDS_MAX), &mut self.notes).map(Until::Seconds);
         }
         let (field, term) = if fields.get("TimestampPath").is_some() {
             ("TimestampPath", fields.path_term("TimestampPath", &mut self.notes)?)
@@ -341,7 +349,7 @@ impl<'a> Reader<'a> {
         {
             self.notes.schema(&fields.at(field), "String does not match RFC3339 timestamp");
         }
-        Some(Until::Timestamp(super::state::Amount { field, term }))
+        Some(Until::Timestamp(Amount { field, term }))
     }
 
     fn fail(&mut self, fields: &Fields<'a>) -> Kind {
@@ -398,14 +406,15 @@ impl<'a> Reader<'a> {
             self.notes.schema(&fields.at("Label"), message);
         }
         let (count, share) = ("ToleratedFailureCount", "ToleratedFailurePercentage");
+        let any = (0, i64::MAX.unsigned_abs());
         Some(MapState {
             machine: machine?,
             processor,
             items,
             selector: fields.template(selector, &mut self.notes),
-            max_concurrency: fields.amount("MaxConcurrency", "MaxConcurrencyPath", u64::MAX, &mut self.notes),
-            tolerated_count: fields.amount(count, "ToleratedFailureCountPath", u64::MAX, &mut self.notes),
-            tolerated_percentage: fields.amount(share, "ToleratedFailurePercentagePath", 100, &mut self.notes),
+            max_concurrency: fields.amount("MaxConcurrency", "MaxConcurrencyPath", any, &mut self.notes),
+            tolerated_count: fields.amount(count, "ToleratedFailureCountPath", any, &mut self.notes),
+            tolerated_percentage: fields.share(share, "ToleratedFailurePercentagePath", &mut self.notes),
             reader: distributed::READER.read(fields, processor, &mut self.notes),
             batcher: distributed::BATCHER.read(fields, processor, &mut self.notes),
             writer: distributed::WRITER.read(fields, processor, &mut self.notes),

@@ -77,6 +77,35 @@ fn retriers_and_catchers_are_checked() {
 }
 
 #[test]
+fn numbers_that_cannot_be_are_refused_before_anything_runs() {
+    let task = |field: &str, value: Value| {
+        let resource = "arn:aws:states:::sqs:sendMessage";
+        json!({"A": {"Type": "Task", "Resource": resource, "HeartbeatSeconds": 5, field: value, "End": true}})
+    };
+    check(task("TimeoutSeconds", json!(6)), "");
+    check(task("TimeoutSecondsPath", json!("$.s")), "");
+    check(
+        task("TimeoutSeconds", json!(5)),
+        "A heartbeat of 5 s is not shorter than the timeout of 5 s at /States/A/HeartbeatSeconds",
+    );
+    for wrong in [json!(0), json!(6.5), json!(-1), json!(100_000_000), json!("6"), json!(null)] {
+        let expected =
+            format!("Expected a whole number from 1 to 99999999, but was {wrong} at /States/A/TimeoutSeconds");
+        check(task("TimeoutSeconds", wrong), &expected);
+    }
+    let wait = |seconds: Value| json!({"A": {"Type": "Wait", "Seconds": seconds, "End": true}});
+    check(wait(json!(0)), "");
+    check(wait(json!(1.5)), "Expected a whole number from 0 to 99999999, but was 1.5 at /States/A/Seconds");
+    let map = |field: &str, value: Value| {
+        let inner = json!({"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}});
+        json!({"A": {"Type": "Map", "ItemProcessor": inner, field: value, "End": true}})
+    };
+    check(map("ToleratedFailurePercentage", json!(2.5)), "");
+    check(map("ToleratedFailurePercentage", json!(101)), "Expected a number from 0 to 100, but was 101");
+    check(map("MaxConcurrency", json!(2.5)), "but was 2.5 at /States/A/MaxConcurrency");
+}
+
+#[test]
 fn what_a_distributed_map_reads_batches_and_writes_is_checked_field_by_field() {
     let map = |mode: Value, more: Value, inner: Value| {
         let mut map = json!({"Type": "Map", "End": true,
