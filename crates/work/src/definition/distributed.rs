@@ -1,7 +1,7 @@
 //! `ItemReader`, `ItemBatcher` and `ResultWriter`: what a distributed Map alone has.
 //!
-//! All their fields are known here, so that a misspelt one is refused instead of passed over, and the numbers that may be
-//! named by a path are. What the values mean is read when a Map Run begins ([`crate::items`]).
+//! All their fields are known here, so that a misspelt one is refused instead of passed over, and so are the numbers
+//! that a path may name. What the values mean is read when a Map Run begins ([`crate::items`]).
 //!
 //! Specification: "ItemReader", "ItemBatcher" and "ResultWriter (Map)" of the AWS Step Functions Developer Guide.
 

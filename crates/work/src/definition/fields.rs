@@ -192,7 +192,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number from `field` (a literal from `least` to `most`, or an expression) or from the path in `path_field`.
+    /// A whole number from `field` (a literal from `least` to `most`, or an expression) or the path in `path_field`.
     pub(super) fn amount(
         &self,
         field: &'static str,

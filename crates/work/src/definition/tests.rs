@@ -121,7 +121,7 @@ fn what_a_distributed_map_reads_batches_and_writes_is_checked_field_by_field() {
     check(reads(json!({"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW", "MaxItemsPath": "$.n"})), "");
     check(
         reads(json!({"MaxItem": 5})),
-        "The field 'MaxItem' is not supported here; did you mean 'MaxItems'? at /States/A/ItemReader/ReaderConfig/MaxItem",
+        "'MaxItem' is not supported here; did you mean 'MaxItems'? at /States/A/ItemReader/ReaderConfig/MaxItem",
     );
     check(reads(json!({"MaxItemsPath": "$.a["})), "'$.a[' at /States/A/ItemReader/ReaderConfig/MaxItemsPath");
     check(
