@@ -49,7 +49,7 @@ const COLUMNS: &[Cell] = &[
     ("ChargeClass", |_, _| String::new()),
     ("ChargeDescription", |launch, line| format!("{} {} of run {}", line.kind, line.resource, launch.id)),
     ("ChargeFrequency", |_, _| "Usage-Based".to_owned()),
-    ("ChargePeriodEnd", |_, line| moment(line.to)),
+    ("ChargePeriodEnd", |_, line| moment(line.to.plus(999))),
     ("ChargePeriodStart", |_, line| moment(line.from)),
     ("ChargeType", |_, _| "Usage".to_owned()),
     ("CommitmentDiscountCategory", |_, line| committed(line, "Usage")),
@@ -224,7 +224,8 @@ fn tags(launch: &Launch) -> String {
     json!(tags).to_string()
 }
 
-/// Whole seconds, which is as fine as the format's examples are.
+/// Whole seconds, which is as fine as the format's examples are: that of a beginning, and of an end the one behind it, so
+/// that all of a charge lies in its period.
 fn moment(at: Time) -> String {
     Time(at.0.div_euclid(1_000) * 1_000).to_string()
 }

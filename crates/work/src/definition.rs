@@ -7,6 +7,7 @@
 //! Specification: <https://states-language.net/spec.html>; diagnostics in the recorded service's words.
 
 mod choice;
+mod distributed;
 mod fields;
 mod handlers;
 mod read;

@@ -124,8 +124,8 @@ pub async fn begin_replay(State(api): State<Arc<Api>>, request: Request) -> Resu
         })
     };
     let (from, to) = (time("from", &new.from)?, time("to", &new.to)?);
-    let name = new.name.clone();
-    api.bus.replay(ReplayRequest { name: new.name, archive: new.archive, from, to, rules: new.rules }).await?;
+    let NewReplay { name, archive, rules, .. } = new;
+    api.bus.replay(ReplayRequest { name: name.clone(), description: None, archive, from, to, rules }).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &json!({ "name": name })))
 }
 

@@ -51,6 +51,8 @@ pub enum State {
 #[serde(rename_all = "camelCase")]
 struct Replay {
     name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     archive: String,
     /// The stream of the bus.
     bus: Name,
@@ -151,6 +153,7 @@ impl Replays {
         let found = self.log.find_time(&stream, 0, request.from).map_err(|error| failed(name.as_str(), &error))?;
         let replay = Replay {
             name: name.to_string(),
+            description: request.description,
             archive: request.archive,
             bus: Name::new(&spec.source)?,
             from: request.from,
@@ -369,6 +372,9 @@ fn shown(replay: Replay) -> Map<String, Value> {
     let mut map = Map::new();
     let mut put = |key: &str, value: Value| map.insert(key.to_owned(), value);
     put("name", replay.name.into());
+    if let Some(description) = replay.description {
+        put("description", description.into());
+    }
     put("archive", replay.archive.into());
     put("from", replay.from.to_string().into());
     put("to", replay.to.to_string().into());

@@ -65,11 +65,21 @@ struct Entry {
     created: Micros,
     /// The next time, and when it is acted upon: later by its place in the flexible window.
     next: Option<(Micros, Micros)>,
+    /// The moment at which somebody made it due, beside its times.
+    asked: Option<Micros>,
     /// A time of it is being acted on; the next one waits for that.
     busy: bool,
     /// Why no further time is known.
     broken: Option<Problem>,
     retire: Option<Retire>,
+}
+
+/// A time to act on.
+#[derive(Clone, Copy)]
+struct Due {
+    time: Micros,
+    /// The last of its calendar's times that is acted on with it; one that waits in its window is none.
+    done: Micros,
 }
 
 impl Scheduler {
@@ -102,7 +112,8 @@ impl Scheduler {
                 created
             }
         };
-        let mut entry = Entry { member, calendar, last, created, next: None, busy: false, broken: None, retire };
+        let (next, asked, broken) = (None, None, None);
+        let mut entry = Entry { member, calendar, last, created, next, asked, busy: false, broken, retire };
         entry.plan();
         if let Some(problem) = entry.broken.take() {
             return Err(problem);
@@ -119,10 +130,10 @@ impl Scheduler {
         }
     }
 
-    /// Makes a schedule due now, beside its times, which go on from here; the moment, if it runs.
+    /// Makes a schedule due now, beside its times, of which none is left out; the moment, if it runs.
     pub fn run_now(&self, id: &str) -> Option<Micros> {
         let now = self.clock.now();
-        self.entries.lock().get_mut(id)?.next = Some((now, now));
+        self.entries.lock().get_mut(id)?.asked = Some(now);
         self.wake.notify_one();
         Some(now)
     }
@@ -141,7 +152,7 @@ impl Scheduler {
         let mut firing = FuturesUnordered::new();
         loop {
             let now = self.clock.now();
-            firing.extend(self.due(now).into_iter().map(|(member, time)| self.act(member, time, now)));
+            firing.extend(self.due(now).into_iter().map(|(member, due)| self.act(member, due, now)));
             let next = {
                 let entries = self.entries.lock();
                 entries.values().filter(|entry| !entry.busy).filter_map(|entry| entry.look(now)).min()
@@ -158,26 +169,26 @@ impl Scheduler {
     }
 
     /// What is to be acted on: a time of a schedule, or why it has none any more.
-    fn due(&self, now: Micros) -> Vec<(Arc<Member>, Result<Micros, Problem>)> {
+    fn due(&self, now: Micros) -> Vec<(Arc<Member>, Result<Due, Problem>)> {
         let mut entries = self.entries.lock();
         let due = entries.values_mut().filter(|entry| !entry.busy).filter_map(|entry| {
             // A bug that a schedule meets is its own failure: the others are due all the same.
             let taken = contained(|| entry.take(now));
             let failed = |said: String| Err(bug(format_args!("`{}`", entry.member.subscription.id()), &said));
-            let time = taken.unwrap_or_else(failed).transpose()?;
+            let due = taken.unwrap_or_else(failed).transpose()?;
             entry.busy = true;
-            Some((Arc::clone(&entry.member), time))
+            Some((Arc::clone(&entry.member), due))
         });
         due.collect()
     }
 
     /// Acts on a time of a schedule, which fails where that does.
-    async fn act(&self, member: Arc<Member>, time: Result<Micros, Problem>, now: Micros) {
+    async fn act(&self, member: Arc<Member>, due: Result<Due, Problem>, now: Micros) {
         let id = member.subscription.id();
         let fired = async {
-            match time {
-                Ok(time) => {
-                    let fired = awaited(self.fire(&member, time, now)).await;
+            match due {
+                Ok(due) => {
+                    let fired = awaited(self.fire(&member, due, now)).await;
                     fired.unwrap_or_else(|said| Err(bug(format_args!("`{id}`"), &said)))
                 }
                 Err(problem) => Err(problem),
@@ -206,7 +217,8 @@ impl Scheduler {
     }
 
     /// One time of one schedule.
-    async fn fire(&self, member: &Arc<Member>, time: Micros, now: Micros) -> Result<(), Problem> {
+    async fn fire(&self, member: &Arc<Member>, due: Due, now: Micros) -> Result<(), Problem> {
+        let Due { time, done } = due;
         let mut writer = Writer::new(Arc::clone(&self.log), Arc::clone(&self.tables));
         let subscription = &member.subscription;
         let id = subscription.id();
@@ -218,7 +230,7 @@ impl Scheduler {
         let happened = Happened { record: &record, view: &view, place, now, hops_max: u32::MAX };
         let effects = subscription.led(&happened)?;
         info!(schedule = %id, time = %time, "schedule is due");
-        let Done { ticket, outcomes } = writer.settle(subscription, &effects, vec![fired(time)], &*self.clock).await?;
+        let Done { ticket, outcomes } = writer.settle(subscription, &effects, vec![fired(done)], &*self.clock).await?;
         Figures::add(&member.figures.matched, 1);
         let mut keys: Vec<Bytes> = Vec::new();
         for (effect, outcome) in effects.iter().zip(outcomes) {
@@ -240,9 +252,13 @@ impl Entry {
     ///
     /// # Errors
     /// `HW-BUS-064` where that failed the last time.
-    fn take(&mut self, now: Micros) -> Result<Option<Micros>, Problem> {
+    fn take(&mut self, now: Micros) -> Result<Option<Due>, Problem> {
         if let Some(problem) = self.broken.take() {
             return Err(problem);
+        }
+        if let Some(time) = self.asked.take() {
+            self.member.figures.last.store(time.0, Ordering::Relaxed);
+            return Ok(Some(Due { time, done: self.last }));
         }
         let Some((mut time, _)) = self.next.filter(|(_, at)| *at <= now) else {
             self.retire();
@@ -261,12 +277,12 @@ impl Entry {
         }
         self.last = time;
         self.plan();
-        Ok(Some(time))
+        Ok(Some(Due { time, done: time }))
     }
 
     /// When it is to be looked at next; never, where nothing is to come of it any more.
     fn look(&self, now: Micros) -> Option<Micros> {
-        if self.broken.is_some() {
+        if self.broken.is_some() || self.asked.is_some() {
             return Some(now);
         }
         let lingers = self.calendar.afterwards == Afterwards::Delete && self.retire.is_some();

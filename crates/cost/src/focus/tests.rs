@@ -24,6 +24,7 @@ fn a_line_is_a_row_and_lines_without_a_price_are_counted() {
         ("BillingPeriodStart", "2024-12-01T00:00:00Z"),
         ("BillingPeriodEnd", "2025-01-01T00:00:00Z"),
         ("ChargePeriodStart", "2024-12-04T09:00:00Z"),
+        ("ChargePeriodEnd", "2024-12-04T09:30:01Z"),
         ("SubAccountId", "consumer:lab"),
     ] {
         assert_eq!(cell(name), expected, "{name}");

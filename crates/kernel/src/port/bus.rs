@@ -67,6 +67,8 @@ pub struct BusEvent {
 pub struct ReplayRequest {
     /// Name of the replay.
     pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
     /// The archive, a resource.
     pub archive: String,
     /// From this event time on, inclusive.

@@ -192,12 +192,30 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A number from `field` (a literal or an expression) or from the path in `path_field`.
+    /// A whole number from `field` (a literal from `least` to `most`, or an expression) or the path in `path_field`.
     pub(super) fn amount(
         &self,
         field: &'static str,
         path_field: &'static str,
-        literal_max: u64,
+        (least, most): (u64, u64),
+        notes: &mut Notes,
+    ) -> Option<Amount> {
+        let fits = |number: &Value| number.as_u64().is_some_and(|number| (least..=most).contains(&number));
+        self.number(field, path_field, &fits, &format!("a whole number from {least} to {most}"), notes)
+    }
+
+    /// As [`Self::amount`], of a share in percent.
+    pub(super) fn share(&self, field: &'static str, path_field: &'static str, notes: &mut Notes) -> Option<Amount> {
+        let fits = |number: &Value| number.as_f64().is_some_and(|share| (0.0..=100.0).contains(&share));
+        self.number(field, path_field, &fits, "a number from 0 to 100", notes)
+    }
+
+    fn number(
+        &self,
+        field: &'static str,
+        path_field: &'static str,
+        fits: &dyn Fn(&Value) -> bool,
+        expected: &str,
         notes: &mut Notes,
     ) -> Option<Amount> {
         if self.get(path_field).is_some() && self.language == Language::JsonPath {
@@ -214,11 +232,9 @@ impl<'a> Fields<'a> {
                 }
                 Some(Amount { field, term })
             }
-            number if number.as_f64().is_some_and(|n| n >= 0.0 && n <= literal_max as f64) => {
-                Some(Amount { field, term: Term::Literal(number.clone()) })
-            }
+            number if fits(number) => Some(Amount { field, term: Term::Literal(number.clone()) }),
             other => {
-                notes.schema(&self.at(field), format!("Expected a number from 0 to {literal_max}, but was {other}"));
+                notes.schema(&self.at(field), format!("Expected {expected}, but was {other}"));
                 None
             }
         }

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::fields::{Fields, Notes};
 use super::resource::{Pattern, Resource};
-use super::state::{Kind, Language, MapState, Next, Processor, Selection, State, Task, Until};
+use super::state::{Amount, Kind, Language, MapState, Next, Processor, Selection, State, Task, Until};
 use super::template::{Template, Term};
-use super::{Diagnostic, Flavor, Machine, MachineId, StateId, handlers, scopes};
+use super::{Diagnostic, Flavor, Machine, MachineId, StateId, distributed, handlers, scopes};
 use crate::limits::Limits;
 
 /// The longest wait and timeout, in seconds, as the language has it.
@@ -314,12 +314,20 @@ impl<'a> Reader<'a> {
             let message = "The field 'RoleArn' is required but was missing";
             self.notes.schema(&fields.at("Credentials"), message);
         }
-        Some(Task {
-            resource,
-            timeout: fields.amount("TimeoutSeconds", "TimeoutSecondsPath", SECONDS_MAX, &mut self.notes),
-            heartbeat: fields.amount("HeartbeatSeconds", "HeartbeatSecondsPath", SECONDS_MAX, &mut self.notes),
-            credentials: fields.template("Credentials", &mut self.notes),
-        })
+        let bounds = (1, SECONDS_MAX);
+        let timeout = fields.amount("TimeoutSeconds", "TimeoutSecondsPath", bounds, &mut self.notes);
+        let heartbeat = fields.amount("HeartbeatSeconds", "HeartbeatSecondsPath", bounds, &mut self.notes);
+        let literal = |amount: &Option<Amount>| match &amount.as_ref()?.term {
+            Term::Literal(seconds) => seconds.as_u64(),
+            _ => None,
+        };
+        if let (Some(timeout), Some(heartbeat)) = (literal(&timeout), literal(&heartbeat))
+            && heartbeat >= timeout
+        {
+            let message = format!("A heartbeat of {heartbeat} s is not shorter than the timeout of {timeout} s");
+            self.notes.schema(&fields.at("HeartbeatSeconds"), message);
+        }
+        Some(Task { resource, timeout, heartbeat, credentials: fields.template("Credentials", &mut self.notes) })
     }
 
     fn wait(&mut self, fields: &Fields<'a>) -> Option<Until> {
@@ -329,7 +337,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         if fields.get("Seconds").or(fields.get("SecondsPath")).is_some() {
-            return fields.amount("Seconds", "SecondsPath", SECONDS_MAX, &mut self.notes).map(Until::Seconds);
+            return fields.amount("Seconds", "SecondsPath", (0, SECONDS_MAX), &mut self.notes).map(Until::Seconds);
         }
         let (field, term) = if fields.get("TimestampPath").is_some() {
             ("TimestampPath", fields.path_term("TimestampPath", &mut self.notes)?)
@@ -341,7 +349,7 @@ impl<'a> Reader<'a> {
         {
             self.notes.schema(&fields.at(field), "String does not match RFC3339 timestamp");
         }
-        Some(Until::Timestamp(super::state::Amount { field, term }))
+        Some(Until::Timestamp(Amount { field, term }))
     }
 
     fn fail(&mut self, fields: &Fields<'a>) -> Kind {
@@ -379,7 +387,13 @@ impl<'a> Reader<'a> {
         let inner = fields.inner(fields.get(field)?, fields.at(field), &mut self.notes)?;
         inner.only(&[&["StartAt", "States", "Comment", "ProcessorConfig"]], &mut self.notes);
         let processor = self.processor(&inner);
+        // An item of a distributed Map is an execution of its own type: an Express one can do less.
+        let outer = self.flavor;
+        if let Processor::Distributed(flavor) = processor {
+            self.flavor = flavor;
+        }
         let machine = self.machine(&inner, depth + 1);
+        self.flavor = outer;
         let selector = if fields.get("ItemSelector").is_some() { "ItemSelector" } else { "Parameters" };
         let items = if fields.language == Language::Jsonata {
             self.items(fields)
@@ -392,17 +406,18 @@ impl<'a> Reader<'a> {
             self.notes.schema(&fields.at("Label"), message);
         }
         let (count, share) = ("ToleratedFailureCount", "ToleratedFailurePercentage");
+        let any = (0, i64::MAX.unsigned_abs());
         Some(MapState {
             machine: machine?,
             processor,
             items,
             selector: fields.template(selector, &mut self.notes),
-            max_concurrency: fields.amount("MaxConcurrency", "MaxConcurrencyPath", u64::MAX, &mut self.notes),
-            tolerated_count: fields.amount(count, "ToleratedFailureCountPath", u64::MAX, &mut self.notes),
-            tolerated_percentage: fields.amount(share, "ToleratedFailurePercentagePath", 100, &mut self.notes),
-            reader: fields.template("ItemReader", &mut self.notes),
-            batcher: fields.template("ItemBatcher", &mut self.notes),
-            writer: fields.template("ResultWriter", &mut self.notes),
+            max_concurrency: fields.amount("MaxConcurrency", "MaxConcurrencyPath", any, &mut self.notes),
+            tolerated_count: fields.amount(count, "ToleratedFailureCountPath", any, &mut self.notes),
+            tolerated_percentage: fields.share(share, "ToleratedFailurePercentagePath", &mut self.notes),
+            reader: distributed::READER.read(fields, processor, &mut self.notes),
+            batcher: distributed::BATCHER.read(fields, processor, &mut self.notes),
+            writer: distributed::WRITER.read(fields, processor, &mut self.notes),
             label,
         })
     }
@@ -423,6 +438,11 @@ impl<'a> Reader<'a> {
         config.only(&[&["Mode", "ExecutionType"]], &mut self.notes);
         match (config.text("Mode", &mut self.notes), config.text("ExecutionType", &mut self.notes)) {
             (None | Some("INLINE"), _) => Processor::Inline,
+            (Some("DISTRIBUTED"), _) if self.flavor == Flavor::Express => {
+                let message = "Express state machine does not support a Map of the mode DISTRIBUTED";
+                self.notes.schema(&config.at("Mode"), message);
+                Processor::Inline
+            }
             (Some("DISTRIBUTED"), Some("STANDARD")) => Processor::Distributed(Flavor::Standard),
             (Some("DISTRIBUTED"), Some("EXPRESS")) => Processor::Distributed(Flavor::Express),
             (Some("DISTRIBUTED"), kind) => {

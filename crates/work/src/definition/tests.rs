@@ -77,6 +77,109 @@ fn retriers_and_catchers_are_checked() {
 }
 
 #[test]
+fn numbers_that_cannot_be_are_refused_before_anything_runs() {
+    let task = |field: &str, value: Value| {
+        let resource = "arn:aws:states:::sqs:sendMessage";
+        json!({"A": {"Type": "Task", "Resource": resource, "HeartbeatSeconds": 5, field: value, "End": true}})
+    };
+    check(task("TimeoutSeconds", json!(6)), "");
+    check(task("TimeoutSecondsPath", json!("$.s")), "");
+    check(
+        task("TimeoutSeconds", json!(5)),
+        "A heartbeat of 5 s is not shorter than the timeout of 5 s at /States/A/HeartbeatSeconds",
+    );
+    for wrong in [json!(0), json!(6.5), json!(-1), json!(100_000_000), json!("6"), json!(null)] {
+        let expected =
+            format!("Expected a whole number from 1 to 99999999, but was {wrong} at /States/A/TimeoutSeconds");
+        check(task("TimeoutSeconds", wrong), &expected);
+    }
+    let wait = |seconds: Value| json!({"A": {"Type": "Wait", "Seconds": seconds, "End": true}});
+    check(wait(json!(0)), "");
+    check(wait(json!(1.5)), "Expected a whole number from 0 to 99999999, but was 1.5 at /States/A/Seconds");
+    let map = |field: &str, value: Value| {
+        let inner = json!({"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}});
+        json!({"A": {"Type": "Map", "ItemProcessor": inner, field: value, "End": true}})
+    };
+    check(map("ToleratedFailurePercentage", json!(2.5)), "");
+    check(map("ToleratedFailurePercentage", json!(101)), "Expected a number from 0 to 100, but was 101");
+    check(map("MaxConcurrency", json!(2.5)), "but was 2.5 at /States/A/MaxConcurrency");
+}
+
+#[test]
+fn what_a_distributed_map_reads_batches_and_writes_is_checked_field_by_field() {
+    let map = |mode: Value, more: Value, inner: Value| {
+        let mut map = json!({"Type": "Map", "End": true,
+            "ItemProcessor": {"ProcessorConfig": mode, "StartAt": "B", "States": {"B": inner}}});
+        map.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "A": map })
+    };
+    let pass = || json!({"Type": "Pass", "End": true});
+    let express = || json!({"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"});
+    let with = |more: Value| map(express(), more, pass());
+    let reads = |config: Value| with(json!({"ItemReader": {"Resource": "r", "ReaderConfig": config}}));
+    let batches = |batcher: Value| with(json!({ "ItemBatcher": batcher }));
+    check(reads(json!({"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW", "MaxItemsPath": "$.n"})), "");
+    check(
+        reads(json!({"MaxItem": 5})),
+        "'MaxItem' is not supported here; did you mean 'MaxItems'? at /States/A/ItemReader/ReaderConfig/MaxItem",
+    );
+    check(reads(json!({"MaxItemsPath": "$.a["})), "'$.a[' at /States/A/ItemReader/ReaderConfig/MaxItemsPath");
+    check(
+        reads(json!({"MaxItems": 1, "MaxItemsPath": "$.n"})),
+        "Only one of 'MaxItems' and 'MaxItemsPath' may be given at /States/A/ItemReader/ReaderConfig",
+    );
+    check(
+        batches(
+            json!({"MaxItemsPerBatchPath": "$.n", "MaxInputBytesPerBatchPath": "$.b", "BatchInput": {"a.$": "$.a"}}),
+        ),
+        "",
+    );
+    check(batches(json!({"MaxItemPerBatch": 5})), "at /States/A/ItemBatcher/MaxItemPerBatch");
+    let writes = |config: &str| with(json!({"ResultWriter": {config: {"OutputType": "JSONL"}}}));
+    check(writes("WriterConfig"), "");
+    check(writes("WriteConfig"), "did you mean 'WriterConfig'? at /States/A/ResultWriter/WriteConfig");
+    check(
+        map(json!({"Mode": "INLINE"}), json!({"ItemReader": {"Resource": "r"}}), pass()),
+        "The field 'ItemReader' needs a Map of the mode DISTRIBUTED at /States/A/ItemReader",
+    );
+    let jsonata = |config: Value| {
+        with(json!({"QueryLanguage": "JSONata", "ItemReader": {"Resource": "r", "ReaderConfig": config}}))
+    };
+    check(jsonata(json!({"MaxItems": "{% $states.input.n %}"})), "");
+    check(jsonata(json!("{% $states.input.config %}")), "");
+    check(jsonata(json!({"MaxItemsPath": "$.n"})), "The field 'MaxItemsPath' is not supported here");
+}
+
+#[test]
+fn items_of_a_distributed_map_that_are_express_can_do_no_more_than_others() {
+    let check_inner = |kind: &str, inner: Value, expected: &str| {
+        check(
+            json!({"A": {"Type": "Map", "End": true, "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": kind},
+                "StartAt": "B", "States": {"B": inner}}}}),
+            expected,
+        );
+    };
+    let task = |resource: &str| json!({"Type": "Task", "Resource": resource, "End": true});
+    let waits = || task("arn:aws:states:::sqs:sendMessage.waitForTaskToken");
+    check_inner("STANDARD", waits(), "");
+    check_inner("EXPRESS", waits(), "Express state machine does not support '.waitForTaskToken' service integration");
+    let activity = || task("arn:aws:states:us-east-1:1:activity:a");
+    check_inner("EXPRESS", activity(), "Express state machine does not support Activity ARN");
+    let inner = || {
+        json!({"Type": "Map", "End": true, "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "C", "States": {"C": waits()}}})
+    };
+    check_inner("STANDARD", inner(), "");
+    check_inner(
+        "EXPRESS",
+        inner(),
+        "does not support a Map of the mode DISTRIBUTED at /States/A/ItemProcessor/States/B",
+    );
+}
+
+#[test]
 fn an_inner_scope_does_not_set_an_outer_variable() {
     let inner = json!({"StartAt": "B", "States": {"B": {"Type": "Pass", "Assign": {"x": 2}, "End": true}}});
     let outer = |name: &str| json!({"A": {"Type": "Parallel", "Branches": [inner], "Assign": {name: 1}, "End": true}});

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater_base::Problem;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::event::{Attempt, Effect};
 use super::fault::Fault;
@@ -222,14 +222,22 @@ pub(super) fn items(scope: &Scope<'_>, state: &State, map: &MapState) -> Result<
         Some(template) => scope.template(template)?,
         None => scope.input.clone(),
     };
+    let jsonata = state.language == Language::Jsonata;
     match (found, &map.items) {
         (Value::Array(items), _) => Ok(items),
+        // As a reader has it of a file that holds an object.
+        (Value::Object(fields), Some(_)) if jsonata && matches!(map.processor, Processor::Distributed(_)) => {
+            Ok(fields.into_iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect())
+        }
         (other, Some(Template::Term(Term::Query(query), field))) => Err(unexpected(query, field, "array", &other)),
-        (other, None) if state.language == Language::Jsonata => Err(Fault::Query {
-            message: format!("Map state input must be an array but was: {other}"),
-            location: None,
-            after_evaluation: false,
-        }),
+        (other, given) if jsonata => {
+            let what = if given.is_some() { "Items" } else { "Map state input" };
+            Err(Fault::Query {
+                message: format!("{what} must be an array but was: {other}"),
+                location: None,
+                after_evaluation: false,
+            })
+        }
         (_, Some(Template::Term(Term::Path(path), _))) => {
             Err(Fault::Runtime(format!("Reference path \"{}\" must point to array.", path.text)))
         }

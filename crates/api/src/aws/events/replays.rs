@@ -93,7 +93,14 @@ async fn start(call: &Call) -> Answer {
     if find(call, replay).is_some() {
         return Err(exists(format!("Replay {replay} already exists.")));
     }
-    let request = ReplayRequest { name: replay.to_owned(), archive: archive.to_owned(), from, to: until, rules: only };
+    let request = ReplayRequest {
+        name: replay.to_owned(),
+        description: call.text("Description").map(str::to_owned),
+        archive: archive.to_owned(),
+        from,
+        to: until,
+        rules: only,
+    };
     call.aws.bus.replay(request).await.map_err(|problem| fault(problem, replay))?;
     Ok(json!({
         "ReplayArn": arn(&call.caller, replay),
@@ -116,6 +123,7 @@ fn describe(call: &Call) -> Answer {
     let mut answer = shown(call, &found);
     let replay = call.given("ReplayName");
     answer.insert("ReplayArn".to_owned(), arn(&call.caller, replay).into());
+    put_some(&mut answer, "Description", found.get("description").and_then(Value::as_str));
     let archive = found.get("archive").and_then(Value::as_str).unwrap_or_default();
     if let Some(archive) = call.aws.find(super::ARCHIVE, archive) {
         let bus = archives::bus(&archive);

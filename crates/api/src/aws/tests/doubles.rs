@@ -279,7 +279,7 @@ impl Bus for Buses {
         let shown = replays.values().map(|replay| {
             let (from, to) = (replay.from.to_string(), replay.to.to_string());
             json!({ "name": replay.name, "archive": replay.archive, "from": from, "to": to, "state": "running",
-                "rules": replay.rules })
+                "rules": replay.rules, "description": replay.description })
         });
         shown.filter_map(|replay| replay.as_object().cloned()).collect()
     }

@@ -270,7 +270,8 @@ async fn archives_and_their_replays() {
     assert_eq!(house.ok(&target("ListArchives"), json!({ "NamePrefix": "b" })).await, json!({ "Archives": [] }));
     house.ok(&target("PutRule"), json!({ "Name": "r", "EventPattern": "{\"source\":[\"shop\"]}" })).await;
     let start = |name: &str, from: f64, to: f64, bus: &str| {
-        json!({ "ReplayName": name, "EventSourceArn": arn("archive/a"), "EventStartTime": from, "EventEndTime": to,
+        json!({ "ReplayName": name, "Description": "once more", "EventSourceArn": arn("archive/a"),
+            "EventStartTime": from, "EventEndTime": to,
             "Destination": { "Arn": arn(bus), "FilterArns": [arn("rule/r")] } })
     };
     let started = house.ok(&target("StartReplay"), start("p", 1.5, 9.0, "event-bus/default")).await;
@@ -294,7 +295,7 @@ async fn archives_and_their_replays() {
     assert_eq!(
         described,
         json!({ "ReplayName": "p", "ReplayArn": arn("replay/p"), "EventSourceArn": arn("archive/a"),
-            "State": "RUNNING", "EventStartTime": 1.5, "EventEndTime": 9.0,
+            "Description": "once more", "State": "RUNNING", "EventStartTime": 1.5, "EventEndTime": 9.0,
             "Destination": { "Arn": arn("event-bus/default"), "FilterArns": [arn("rule/r")] } })
     );
     assert_eq!(house.ok(&target("ListReplays"), json!({ "State": "FAILED" })).await, json!({ "Replays": [] }));

@@ -115,9 +115,12 @@ fn properties(
     let none = Map::new();
     let known = |map: &'_ Map<String, Value>| map.get("properties").and_then(Value::as_object).cloned();
     let (read, written) = (known(reads).unwrap_or_else(|| none.clone()), known(writes).unwrap_or(none));
+    // What further properties hold, where that is described.
+    let further = |map: &'_ Map<String, Value>| map.get("additionalProperties").filter(|it| it.is_object()).cloned();
+    let (reads_further, writes_further) = (further(reads), further(writes));
     for (name, schema) in &read {
         // What the writer does not describe may be anything, unless it writes nothing else.
-        if let Some(other) = written.get(name) {
+        if let Some(other) = written.get(name).or(writes_further.as_ref()) {
             compare(schema, other, &format!("{at}.{name}"), depth - 1, found);
         }
     }
@@ -129,9 +132,14 @@ fn properties(
         for name in written.keys().filter(|name| !read.contains_key(*name)) {
             found.push(format!("`{name}` of {place} is not known"));
         }
-    } else if let Some(others) = reads.get("additionalProperties").filter(|others| others.is_object()) {
-        let written = writes.get("additionalProperties").unwrap_or(&Value::Bool(true));
-        compare(others, written, &format!("{at}.*"), depth - 1, found);
+    } else if let Some(others) = reads_further {
+        for (name, schema) in written.iter().filter(|(name, _)| !read.contains_key(*name)) {
+            compare(&others, schema, &format!("{at}.{name}"), depth - 1, found);
+        }
+        if !closed(writes) {
+            let written = writes.get("additionalProperties").unwrap_or(&Value::Bool(true));
+            compare(&others, written, &format!("{at}.*"), depth - 1, found);
+        }
     }
 }
 

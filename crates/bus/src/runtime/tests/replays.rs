@@ -20,6 +20,7 @@ use headwater_testkit::FaultyDisk;
 fn request(name: &str, from: u64, to: u64, rules: &[&str]) -> ReplayRequest {
     ReplayRequest {
         name: name.to_owned(),
+        description: Some(format!("for {name}")),
         archive: "all".to_owned(),
         from: START.plus(Duration::from_secs(from)),
         to: START.plus(Duration::from_secs(to)),
@@ -65,6 +66,7 @@ fn a_replay_gives_a_span_out_again_to_the_rules_named() {
     let shown = bench.buses.replays().remove(0);
     // The clock stands still meanwhile.
     assert_eq!((&shown["events"], &shown["ended"]), (&json!(3), &shown["started"]));
+    assert_eq!(shown["description"], "for again");
     let name = bench.buses.replays()[0]["name"].as_str().unwrap().to_owned();
     assert_eq!(bench.buses.find_replay(&name), bench.buses.replays().pop());
     assert_eq!(bench.buses.find_replay("another"), None);

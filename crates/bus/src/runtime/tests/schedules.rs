@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use headwater_base::{Micros, Name};
+use headwater_kernel::port::Bus as _;
 use headwater_testkit::FaultyDisk;
 use serde_json::{Value, json};
 
@@ -132,6 +133,24 @@ fn schedules_that_are_due_together_are_spread_over_their_window() {
     for unit in units.iter().chain([&sharp, &later]) {
         bench.stop(unit);
     }
+}
+
+#[test]
+fn a_time_that_waits_in_its_window_is_not_lost_to_one_that_is_asked_for() {
+    let bench = Bench::new();
+    // Its place is half an hour behind each time.
+    let start = || bench.start("Schedule", "tick", spec("rate(1 hours)", json!({"flexibleWindow": "50m"})));
+    let unit = start();
+    bench.clock.advance(Duration::from_secs(3_601));
+    bench.buses.run_now("schedule", "tick").unwrap();
+    assert_eq!(bench.wait_for("ticks", 1), [json!("2026-01-01T01:00:01Z")]);
+    bench.stop(&unit);
+    let unit = start();
+    bench.clock.advance(Duration::from_secs(3_000));
+    let mut times: Vec<String> = bench.wait_for("ticks", 2).iter().map(Value::to_string).collect();
+    times.sort();
+    assert_eq!(times, ["\"2026-01-01T01:00:00Z\"", "\"2026-01-01T01:00:01Z\""]);
+    bench.stop(&unit);
 }
 
 #[test]

@@ -221,6 +221,50 @@ async fn a_failure_beyond_what_is_tolerated_lets_no_further_child_begin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_much_is_read_and_batched_may_stand_in_the_input() {
+    let rig = Rig::new().await;
+    let file = "[1,2,3,4,5]";
+    put(&rig, &[file]).await;
+    let map = |more: Value, config: Value, batcher: Value| {
+        let place = if more == json!({}) { "Parameters" } else { "Arguments" };
+        let mut map = json!({"Type": "Map", "End": true, "ItemBatcher": batcher,
+            "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config,
+                place: {"Bucket": "things", "Key": file}},
+            "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+                "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}});
+        map.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"StartAt": "M", "States": {"M": map}})
+    };
+    let paths = json!({"MaxItemsPerBatchPath": "$.each", "BatchInput": {"of.$": "$.of"}});
+    rig.workflow("paths", &map(json!({}), json!({"MaxItemsPath": "$.most"}), paths)).await;
+    let queries =
+        json!({"MaxItemsPerBatch": "{% $states.input.each %}", "BatchInput": {"of": "{% $states.input.of %}"}});
+    let most = json!({"MaxItems": "{% $states.input.most %}"});
+    rig.workflow("queries", &map(json!({"QueryLanguage": "JSONata"}), most, queries)).await;
+    for name in ["paths", "queries"] {
+        rig.start(name, Some("n"), json!({"most": 3, "each": 2, "of": "x"})).await.unwrap();
+        let view = rig.end(&format!("{name}/n")).await;
+        assert_eq!(view.state, ExecutionState::Succeeded, "{view:?}");
+        let output: Value = serde_json::from_slice(&view.output.unwrap()).unwrap();
+        let batch = |items: Value| json!({"BatchInput": {"of": "x"}, "Items": items});
+        assert_eq!(output, json!([batch(json!([1, 2])), batch(json!([3]))]), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fields_of_an_object_are_items() {
+    let rig = Rig::new().await;
+    let map = json!({"Type": "Map", "QueryLanguage": "JSONata", "Items": "{% $states.input %}", "End": true,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+            "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}});
+    rig.workflow("fields", &json!({"StartAt": "M", "States": {"M": map}})).await;
+    rig.start("fields", Some("n"), json!({"a": 1, "b": [2]})).await.unwrap();
+    let view = rig.end("fields/n").await;
+    let items: &[u8] = br#"[{"Key":"a","Value":1},{"Key":"b","Value":[2]}]"#;
+    assert_eq!(view.output.as_deref(), Some(items), "{view:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_fails_counts_as_all_of_its_items() {
     let rig = Rig::new().await;
     // A batch of two fails where its first item is 3.
