@@ -516,7 +516,7 @@ impl Core {
                 Work::Aggregate(_) | Work::Keyed(_) | Work::Dedupe(_) if !self.is_turn(flight, ticket) => {
                     return Progress::Waits(For::Turn);
                 }
-                Work::Aggregate(work) => self.aggregate(flight, work),
+                Work::Aggregate(work) => self.aggregate(flight, work, out),
                 Work::Keyed(work) => self.keyed(flight, work, out),
                 Work::Dedupe(work) => self.dedupe(flight, work),
             };

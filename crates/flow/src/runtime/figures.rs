@@ -114,8 +114,9 @@ impl StepFigures {
             Work::Filter(_) | Work::Dedupe(_) => vec![("dropped_total", &self.dropped)],
             Work::Transform(_) => Vec::new(),
             Work::Lookup(_) => vec![("failed_total", &self.failed)],
-            Work::Aggregate(_) => vec![("results_total", &self.results)],
-            Work::Keyed(_) => vec![("late_total", &self.late), ("results_total", &self.results)],
+            Work::Aggregate(_) | Work::Keyed(_) => {
+                vec![("late_total", &self.late), ("results_total", &self.results)]
+            }
         };
         let mut list = vec![
             ("events_total", read(&self.events)),

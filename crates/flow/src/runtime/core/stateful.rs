@@ -2,6 +2,8 @@
 //!
 //! Only first revisions count: an event that was enriched again later has been counted before.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use headwater_base::Micros;
 use headwater_kernel::port::Cause;
@@ -19,7 +21,12 @@ use crate::runtime::outbox::Sink;
 use crate::runtime::overlay::Overlay;
 
 impl Core {
-    pub(super) fn aggregate(&mut self, flight: &mut Flight, work: &AggregatePlan) -> Result<Next, Fault> {
+    pub(super) fn aggregate(
+        &mut self,
+        flight: &mut Flight,
+        work: &AggregatePlan,
+        out: &mut dyn Sink,
+    ) -> Result<Next, Fault> {
         if let Some(retry) = &flight.retry {
             let id = self.plan.steps.get(flight.step).map(|step| step.id.as_str());
             let kept = retry.kept.iter().find(|(step, _)| Some(step.as_str()) == id).map(|(_, json)| json.clone());
@@ -29,10 +36,14 @@ impl Core {
             }
             return Ok(Next::Go);
         }
-        if !self.counts(flight) || flight.late.is_some() {
+        if !self.counts(flight) {
             return Ok(Next::Go);
         }
         let Some(key) = flight.doc.key(&work.key) else { return Ok(Next::Go) };
+        if let Some(bound) = flight.late {
+            self.too_late(flight, bound, out);
+            return Ok(Next::Go);
+        }
         let Some(Run::Aggregate(run)) = self.runs.get_mut(flight.step) else { return Ok(Next::Go) };
         self.scratch.clear();
         let shown = work.into.is_some();
@@ -89,11 +100,7 @@ impl Core {
             }
         };
         if let Some(bound) = late {
-            self.tally.at(flight.step, |tally| tally.late += 1);
-            let plan = std::sync::Arc::clone(&self.plan);
-            if let Some(step) = plan.steps.get(flight.step) {
-                self.tell_late(flight, bound, &step.id, out);
-            }
+            self.too_late(flight, bound, out);
         }
         if !self.emissions.is_empty() {
             let mut emissions = std::mem::take(&mut self.emissions);
@@ -101,6 +108,15 @@ impl Core {
             self.emissions = emissions;
         }
         Ok(Next::Go)
+    }
+
+    /// Counts and tells of an event that its step does not take any more.
+    fn too_late(&mut self, flight: &mut Flight, bound: Micros, out: &mut dyn Sink) {
+        self.tally.at(flight.step, |tally| tally.late += 1);
+        let plan = Arc::clone(&self.plan);
+        if let Some(step) = plan.steps.get(flight.step) {
+            self.tell_late(flight, bound, &step.id, out);
+        }
     }
 
     pub(super) fn dedupe(&mut self, flight: &mut Flight, work: &DedupePlan) -> Result<Next, Fault> {

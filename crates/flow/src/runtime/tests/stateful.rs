@@ -142,6 +142,26 @@ fn sessions_close_by_event_time_and_late_events_are_told_with_their_position() {
 }
 
 #[test]
+fn an_event_too_late_for_running_values_alone_is_told_with_its_position() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let mut spec = spec();
+    spec["steps"].as_array_mut().unwrap().truncate(1);
+    let unit = bench.start("p", spec);
+    bench.send("in", 0, &[(None, &event("u", 0, "a")), (None, &event("v", 300, "z"))]);
+    bench.wait_for("out", 2);
+    bench.send("in", 0, &[(None, &event("u", 1, "late"))]);
+    assert_eq!(values(&bench.wait_for("out", 3))[2].get("rates"), None, "it is not counted");
+    let late = values(&bench.wait_for("late", 1)).remove(0);
+    assert_eq!(
+        (&late["code"], &late["step"], &late["position"]["offset"], &late["event"]["page"]),
+        (&json!("HW-FLOW-033"), &json!("rates"), &json!(2), &json!("late"))
+    );
+    assert_eq!(bench.step("p", "rates"), [("events_total", 3.0), ("passed_total", 3.0), ("late_total", 1.0)]);
+    bench.stop(&unit);
+}
+
+#[test]
 fn a_time_that_a_program_made_is_measured_as_the_text_it_becomes() {
     let bench = Bench::new();
     bench.stream("in", 1);
