@@ -336,6 +336,11 @@ impl Flight {
         let retries = if matches!(self.leave, Leave::Probe(_)) { 0 } else { inner.policy.retries };
         let mut attempt = 0;
         loop {
+            // It may have opened while this one waited: thousands of keys may wait for slots.
+            if inner.shared.lock().breaker.revokes(self.leave) {
+                inner.figures.breaker_refusals.fetch_add(1, Relaxed);
+                return Err(breaker_open());
+            }
             inner.figures.requests.fetch_add(1, Relaxed);
             let answer = match tokio::time::timeout(inner.policy.timeout, inner.backend.get(&self.key)).await {
                 Ok(answer) => answer,

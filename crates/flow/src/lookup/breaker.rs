@@ -1,7 +1,8 @@
 //! A circuit breaker: after so many failures in a row nothing is asked for a pause; then one request probes.
 //!
 //! Requests that were let go before it opened come home while it is open, and after. They say nothing new: their reports
-//! neither lengthen the pause, nor speak for the probe, nor count against a backend that is back.
+//! neither lengthen the pause, nor speak for the probe, nor count against a backend that is back. Those that still wait,
+//! for a slot or for another try, do not go out any more.
 
 use std::time::Duration;
 
@@ -52,9 +53,18 @@ impl Breaker {
         }
     }
 
+    /// Whether it has opened since it gave this leave, and a request that has not gone out yet is to be made no more.
+    pub fn revokes(&self, leave: Leave) -> bool {
+        !self.is_closed() && !self.is_current(leave)
+    }
+
+    fn is_current(&self, leave: Leave) -> bool {
+        matches!(leave, Leave::Granted(openings) | Leave::Probe(openings) if openings == self.openings)
+    }
+
     /// Takes in how a request went that had this leave; answers whether the breaker is open now.
     pub fn report(&mut self, leave: Leave, success: bool, now: Duration) -> bool {
-        if !matches!(leave, Leave::Granted(openings) | Leave::Probe(openings) if openings == self.openings) {
+        if !self.is_current(leave) {
             return !self.is_closed();
         }
         if success {

@@ -318,6 +318,26 @@ fn a_failing_backend_is_left_alone_then_probed_once() {
 }
 
 #[test]
+fn what_waits_for_a_slot_while_the_breaker_opens_is_not_asked() {
+    let bench = bench(Policy { retries: 0, in_flight: 1, breaker_failures: 1, ..quick() });
+    bench.script([down()]);
+    let held = bench.hold();
+    let first = bench.ask("a");
+    while bench.asked() == 0 {
+        std::thread::yield_now();
+    }
+    let waiting = ["b", "c"].map(|key| bench.ask(key));
+    held.add_permits(1_000);
+    assert_eq!(bench.runtime.block_on(first).unwrap(), down());
+    for answer in waiting {
+        assert_eq!(bench.runtime.block_on(answer).unwrap(), Err(breaker_open()));
+    }
+    assert_eq!((bench.asked(), bench.figure("breaker_refusals_total"), bench.figure("in_flight")), (1, 2, 0));
+    bench.clock.advance(Duration::from_secs(2));
+    assert_eq!(bench.answer("b"), Ok(Some(json("b"))));
+}
+
+#[test]
 fn what_was_asked_before_the_breaker_opened_says_nothing_of_what_came_after() {
     let at = Duration::from_secs;
     let mut breaker = Breaker::new(2, at(2));
@@ -325,8 +345,10 @@ fn what_was_asked_before_the_breaker_opened_says_nothing_of_what_came_after() {
     assert!(!breaker.report(before[0], false, at(1)));
     assert!(breaker.report(before[1], false, at(1)));
     assert!(breaker.report(before[2], false, at(2)), "whoever tries again learns that it is open");
+    assert!(breaker.revokes(before[3]), "nor does it go out any more");
     assert!(!breaker.is_open(at(3)), "the pause is no longer for that");
     let probe = breaker.leave(at(3));
+    assert!(!breaker.revokes(probe));
     assert!(matches!(probe, Leave::Probe(_)));
     for (leave, success) in [(before[3], false), (before[4], true)] {
         breaker.report(leave, success, at(3));
@@ -334,7 +356,7 @@ fn what_was_asked_before_the_breaker_opened_says_nothing_of_what_came_after() {
     }
     assert!(!breaker.report(probe, true, at(9)));
     for leave in &before {
-        assert!(!breaker.report(*leave, false, at(9)), "the backend is back");
+        assert!(!breaker.revokes(*leave) && !breaker.report(*leave, false, at(9)), "the backend is back");
     }
     let after = breaker.leave(at(10));
     assert!(!breaker.report(after, false, at(10)));
