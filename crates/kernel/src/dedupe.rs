@@ -172,13 +172,9 @@ impl Window {
         self.seen.contains_key(&self.digest(identity.as_bytes()))
     }
 
-    /// Remembers an identity and gives the change that makes it last; the oldest one goes. To be followed by
-    /// [`Window::forget`] if the commit is refused.
-    pub fn remember(&mut self, identity: &str) -> Delta {
-        let number = self.next;
-        self.next += 1;
-        let digest = self.digest(identity.as_bytes());
-        self.place(number, digest);
+    /// The change that makes an identity last which is to be remembered behind `before` others of the same commit.
+    pub fn change(&self, identity: &str, before: usize) -> Delta {
+        let number = self.next + before as u64;
         let mut value = BytesMut::with_capacity(HEAD_BYTES + identity.len());
         value.put_u128(self.stream);
         value.put_u64(number);
@@ -187,12 +183,15 @@ impl Window {
         Delta { key: Bytes::copy_from_slice(&slot.to_be_bytes()), value: Some(value.freeze()) }
     }
 
-    /// Takes back identities whose commit was refused. What they pushed out of the window stays out.
-    pub fn forget<'a>(&mut self, identities: impl Iterator<Item = &'a str>) {
+    /// Remembers the identities of a commit that has been appended, in the order of their changes; the oldest ones go.
+    /// Not before: a commit that is refused is to push nothing out.
+    pub fn remember(&mut self, identities: &[&str], commit: Sequence) {
         for identity in identities {
             let digest = self.digest(identity.as_bytes());
-            self.seen.remove(&digest);
+            self.place(self.next, digest);
+            self.next += 1;
         }
+        self.last = commit;
     }
 
     fn place(&mut self, number: u64, digest: u128) {

@@ -246,21 +246,22 @@ fn append(
     api: &Api,
     stream: &Stream,
     ready: &[Ready],
-    mut window: Option<&mut Window>,
+    window: Option<&mut Window>,
     now: Micros,
     outcome: &mut Outcome,
 ) -> Result<Option<Sequence>, LogError> {
     let mut batches: BTreeMap<(&str, u32), (Builder, BytesMut, &Stream)> = BTreeMap::new();
     let mut deltas: Vec<Delta> = Vec::new();
-    let mut written: HashSet<&str> = HashSet::new();
+    let (mut written, mut identities): (HashSet<&str>, Vec<&str>) = (HashSet::new(), Vec::new());
     let (mut accepted, mut dead_lettered, mut duplicates) = (0, 0, 0);
     for Ready { stream: target, partition, event, dead } in ready {
-        if let (Some(window), Some(identity)) = (window.as_deref_mut(), event.identity.as_deref()) {
+        if let (Some(window), Some(identity)) = (window.as_deref(), event.identity.as_deref()) {
             if window.has(identity) || !written.insert(identity) {
                 duplicates += 1;
                 continue;
             }
-            deltas.push(window.remember(identity));
+            deltas.push(window.change(identity, identities.len()));
+            identities.push(identity);
         }
         let (builder, done, _) = batches
             .entry((target.name.as_str(), *partition))
@@ -288,23 +289,14 @@ fn append(
     let places: Vec<(bool, u32)> =
         appends.iter().map(|append| (append.stream == stream.name, append.partition)).collect();
     let deltas = if deltas.is_empty() { Vec::new() } else { vec![(dedupe::space(stream), deltas)] };
-    match api.log.append(&mut Commit { appends, deltas, ..Commit::default() }) {
-        Ok(ticket) => {
-            (outcome.accepted, outcome.dead_lettered, outcome.duplicates) = (accepted, dead_lettered, duplicates);
-            let placed = places.into_iter().zip(ticket.placed).filter(|((here, _), _)| *here);
-            outcome.placed = placed.map(|((_, partition), placed)| (partition, placed)).collect();
-            if let Some(window) = window.filter(|_| !written.is_empty()) {
-                window.last = ticket.sequence;
-            }
-            Ok(Some(ticket.sequence.max(repeated.unwrap_or(0))))
-        }
-        Err(error) => {
-            if let Some(window) = window {
-                window.forget(written.into_iter());
-            }
-            Err(error)
-        }
+    let ticket = api.log.append(&mut Commit { appends, deltas, ..Commit::default() })?;
+    (outcome.accepted, outcome.dead_lettered, outcome.duplicates) = (accepted, dead_lettered, duplicates);
+    let placed = places.into_iter().zip(ticket.placed).filter(|((here, _), _)| *here);
+    outcome.placed = placed.map(|((_, partition), placed)| (partition, placed)).collect();
+    if let Some(window) = window.filter(|_| !identities.is_empty()) {
+        window.remember(&identities, ticket.sequence);
     }
+    Ok(Some(ticket.sequence.max(repeated.unwrap_or(0))))
 }
 
 impl Outcome {

@@ -278,6 +278,26 @@ async fn an_event_sent_twice_is_stored_once_also_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ids_of_refused_events_push_no_others_out() {
+    let house = house().await;
+    let latest = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: latest}\nspec: {partitions: 1, cleanup: compact}\n";
+    assert_eq!(house.send("POST", "/v1/apply", "application/yaml", latest).await.0, 200);
+    house.kernel.settled(&["Stream/latest".into()], std::time::Duration::from_secs(5)).await;
+    let event = |id: u32| format!(r#"{{"specversion":"1.0","id":"{id}","source":"/s","type":"t","data":{{}}}}"#);
+    let (ce, path) = ("application/cloudevents+json", "/v1/streams/latest/events");
+    let keyed = format!("{path}?key=k");
+    assert_eq!(body(&house.send("POST", &keyed, ce, &event(1)).await)["accepted"], 1);
+    // As many as the window holds; a compacted stream takes none without a key.
+    for id in 2..5 {
+        let refused = house.send("POST", path, ce, &event(id)).await;
+        assert_eq!(refused.0 / 100, 4, "{refused:?}");
+    }
+    assert_eq!(body(&house.send("POST", &keyed, ce, &event(1)).await)["duplicates"], 1);
+    assert_eq!(body(&house.send("POST", &keyed, ce, &event(4)).await)["accepted"], 1);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lines_are_judged_one_by_one_and_read_back() {
     let house = house().await;
     let lines = "{\"n\":1,\"k\":\"a\"}\nnope\n{\"k\":\"b\"}\n{\"n\":2}\n";

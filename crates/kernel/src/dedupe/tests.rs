@@ -44,7 +44,7 @@ async fn a_window_that_is_being_rebuilt_holds_up_its_own_stream_alone() {
     assert!((&mut rebuilding).now_or_never().is_none());
     assert!(dedupe.window(&log, &slow).now_or_never().is_none());
     let found = tokio::time::timeout(Duration::from_secs(20), dedupe.window(&log, &other)).await;
-    found.unwrap().unwrap().lock().remember("a");
+    found.unwrap().unwrap().lock().remember(&["a"], 1);
     // Nobody is waited for who has given up.
     drop(rebuilding);
     let found = tokio::time::timeout(Duration::from_secs(20), dedupe.window(&log, &slow)).await;
