@@ -21,7 +21,7 @@ pub fn run(bytes: &[u8]) {
             headers.append(name, value);
         }
     }
-    let hints = Hints { key: Some(".k.l".to_owned()), id: Some(".id".to_owned()) };
+    let hints = Hints { key: Some(".k.l".into()), id: Some(".id".to_owned()) };
     for hints in [Hints::default(), hints] {
         let Ok(items) = decode(format, &headers, &Bytes::copy_from_slice(rest), &hints) else { continue };
         for event in items.into_iter().filter_map(|item| item.event.ok()) {

@@ -39,6 +39,12 @@ const REJECTED_SHOWN: usize = 100;
 /// Bytes a record takes beyond its key, value and headers, at most.
 const RECORD_OVERHEAD_BYTES: usize = 64;
 
+/// Bytes an id takes in the window beyond its text, at most.
+const ID_OVERHEAD_BYTES: usize = 64;
+
+/// Bytes that one request makes of its events; what is a little larger the log could never take as one commit.
+const COMMIT_BYTES_MAX: usize = 31 << 20;
+
 /// Query parameters of this address.
 pub const QUERY: &[&str] = &["key", "id"];
 
@@ -70,7 +76,8 @@ pub async fn publish(
     let stream = find_stream(&*api.log, &name)?;
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query(), QUERY)?;
-    let hints = Hints { key: query.text("key").map(str::to_owned), id: query.text("id").map(str::to_owned) };
+    let key = query.text("key").map(|key| Bytes::copy_from_slice(key.as_bytes()));
+    let hints = Hints { key, id: query.text("id").map(str::to_owned) };
     let format = Format::of(&head.headers, &media_type(&head.headers))?;
     let body = api.bodies.read(&head.headers, body, api.limits.http_body_bytes, &api.limits).await?;
 
@@ -101,15 +108,23 @@ pub fn find_stream(log: &dyn Log, name: &str) -> Result<Arc<Stream>, Fault> {
     })
 }
 
-/// Applies the stream's schema and limits, and chooses partitions.
+/// Applies the stream's schema and limits, and chooses partitions. `HW-API-006` where all events together are too large.
 fn screen(api: &Api, stream: &Arc<Stream>, items: Vec<Item>, outcome: &mut Outcome) -> Result<Vec<Ready>, Fault> {
     let gate = api.kernel.validator(stream.name.as_str());
     let round = api.round.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let mut ready = Vec::with_capacity(items.len());
+    let mut bytes = 0;
     for item in items {
         let number = item.number;
         match item.event.and_then(|event| admit(api, stream, gate.as_ref(), event)) {
             Ok((target, event, dead)) => {
+                let id = event.identity.as_ref().map_or(0, |identity| identity.len() + ID_OVERHEAD_BYTES);
+                bytes += record_bytes(&event) + id;
+                if bytes > COMMIT_BYTES_MAX {
+                    let fact = format!("the events make records of more than {COMMIT_BYTES_MAX} bytes");
+                    let problem = Problem::new("HW-API-006", format!("{fact}, which is the limit of one request"));
+                    return Err(problem.help("send them in several requests, or with shorter keys and ids").into());
+                }
                 let partitions = target.config.partitions.max(1);
                 let partition = match &event.key {
                     Some(key) => partition_of(key, partitions),

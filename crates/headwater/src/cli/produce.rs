@@ -15,6 +15,9 @@ use crate::problems::Problems;
 /// Bytes of one request; a line may be longer.
 const REQUEST_BYTES: usize = 1024 * 1024;
 
+/// Lines of one request; a node takes not many more.
+const REQUEST_LINES: u64 = 50_000;
+
 /// Flags of `produce`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -71,7 +74,8 @@ async fn all(client: &Client, stream: &str, args: &Args, sent: &mut Sent) -> Res
         lines += u64::from(read > 0);
         // What a person types is sent line by line; what comes through a pipe in large requests.
         let is_typed = std::io::IsTerminal::is_terminal(&std::io::stdin());
-        if !body.is_empty() && (read == 0 || body.len() >= REQUEST_BYTES || is_typed) {
+        let is_full = body.len() >= REQUEST_BYTES || lines - sent.lines >= REQUEST_LINES;
+        if !body.is_empty() && (read == 0 || is_full || is_typed) {
             send(client, stream, args, std::mem::take(&mut body), sent).await?;
             sent.lines = lines;
         }

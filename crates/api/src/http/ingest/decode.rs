@@ -18,6 +18,9 @@ use serde_json::value::RawValue;
 
 use crate::http::body::charset;
 
+/// Events of one body, at most: each takes far more memory than the few bytes that may make it one.
+pub const EVENTS_MAX: usize = 100_000;
+
 /// How a body is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -36,8 +39,8 @@ pub enum Format {
 /// What a request says about all its events.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
-    /// The key: `.a.b` names a field of each event, anything else is the key itself.
-    pub key: Option<String>,
+    /// The key: `.a.b` names a field of each event, anything else is the key itself, which they share.
+    pub key: Option<Bytes>,
     /// `.a.b` of the field that identifies an event, for plain JSON, which has no id of its own.
     pub id: Option<String>,
 }
@@ -105,22 +108,31 @@ impl Format {
 /// Reads the events of a body. Only [`Format::Lines`] gives faulty items; any other body is taken or refused whole.
 ///
 /// # Errors
-/// `HW-API-008` for text that is not JSON, `HW-API-013` for an event that lacks the field that `key` or `id` asks for,
+/// `HW-API-006` for more than [`EVENTS_MAX`] events, `HW-API-008` for text that is not JSON, `HW-API-013` for an event that lacks the field that `key` or `id` asks for,
 /// and `HW-API-101` to `HW-API-103` for what is no CloudEvent.
 pub fn decode(format: Format, headers: &HeaderMap, body: &Bytes, hints: &Hints) -> Result<Vec<Item>, Problem> {
     match format {
         Format::Structured => one(record(cloudevents::from_json(body)?, hints)),
         Format::Binary => one(binary(headers, body, hints)),
-        Format::Batch => numbered(cloudevents::from_json_batch(body)?, |event| record(event, hints)),
+        Format::Batch => numbered(few(cloudevents::from_json_batch(body)?)?, |event| record(event, hints)),
         Format::Json => match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'[') => {
                 let raws: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| not_json(&error, 0))?;
-                numbered(raws, |raw| plain(body, raw.get().as_bytes(), hints, 0))
+                numbered(few(raws)?, |raw| plain(body, raw.get().as_bytes(), hints, 0))
             }
             _ => one(plain(body, body, hints, 0)),
         },
-        Format::Lines => Ok(lines(body, hints)),
+        Format::Lines => few(lines(body, hints)),
     }
+}
+
+/// The events of a body, or `HW-API-006`.
+fn few<T>(events: Vec<T>) -> Result<Vec<T>, Problem> {
+    if events.len() > EVENTS_MAX {
+        let fact = format!("the body has more than {EVENTS_MAX} events, which is the limit");
+        return Err(Problem::new("HW-API-006", fact).help("send them in several requests"));
+    }
+    Ok(events)
 }
 
 fn one(event: Result<Incoming, Problem>) -> Result<Vec<Item>, Problem> {
@@ -138,10 +150,12 @@ fn numbered<T>(all: Vec<T>, each: impl Fn(T) -> Result<Incoming, Problem>) -> Re
         .collect()
 }
 
+/// The events of all lines, or of one line too many.
 fn lines(body: &Bytes, hints: &Hints) -> Vec<Item> {
     body.split(|byte| *byte == b'\n')
         .zip(1_u32..)
         .filter(|(line, _)| !line.trim_ascii().is_empty())
+        .take(EVENTS_MAX + 1)
         .map(|(line, number)| Item { number, event: plain(body, line, hints, number) })
         .collect()
 }
@@ -203,10 +217,12 @@ fn record(event: Event, hints: &Hints) -> Result<Incoming, Problem> {
 }
 
 fn key_of(hints: &Hints, text: &[u8], line: u32) -> Result<Option<Bytes>, Problem> {
-    match &hints.key {
+    match hints.key.as_ref().map(|key| (key, std::str::from_utf8(key))) {
         None => Ok(None),
-        Some(path) if path.starts_with('.') => required(text, path, "key", line).map(|key| Some(Bytes::from(key))),
-        Some(literal) => Ok(Some(Bytes::copy_from_slice(literal.as_bytes()))),
+        Some((_, Ok(path))) if path.starts_with('.') => {
+            required(text, path, "key", line).map(|key| Some(Bytes::from(key)))
+        }
+        Some((literal, _)) => Ok(Some(literal.clone())),
     }
 }
 

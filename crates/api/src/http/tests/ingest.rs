@@ -78,6 +78,10 @@ async fn a_large_body_is_taken_as_small_ones_are() {
         assert_eq!(answer["rejected"][0]["line"], 1_001);
     }
     assert_eq!(records(&house, "orders").await.lines().count(), 1_000);
+    // What would be larger than any commit is no matter of waiting a moment.
+    let path = format!("/v1/streams/orders/events?key={}", "k".repeat(30_000));
+    let refused = house.send("POST", &path, "application/x-ndjson", &"{}\n".repeat(1_200)).await;
+    assert_eq!(code(&refused), "413 HW-API-006");
     house.stop().await;
 }
 

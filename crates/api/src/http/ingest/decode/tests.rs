@@ -113,3 +113,18 @@ fn json_is_taken_in_no_charset_but_its_own() {
     ]);
     assert_eq!(Format::of(&headers, "text/plain").ok(), Some(Format::Binary));
 }
+
+#[test]
+fn a_body_of_more_events_than_one_may_have_is_refused_whole() {
+    let body = |count: usize, format: Format| match format {
+        Format::Lines => "{}\n".repeat(count),
+        _ => format!("[{}]", vec!["{}"; count].join(",")),
+    };
+    let refused = "error[HW-API-006]: the body has more than 100000 events, which is the limit";
+    for format in [Format::Lines, Format::Json] {
+        let taken = events(format, &[], &body(EVENTS_MAX, format), &Hints::default());
+        assert_eq!(taken.lines().count(), EVENTS_MAX, "{format:?}");
+        let problem = events(format, &[], &body(EVENTS_MAX + 1, format), &Hints::default());
+        assert_eq!(problem.lines().next(), Some(refused), "{format:?}");
+    }
+}
