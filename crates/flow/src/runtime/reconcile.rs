@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::port::Cause;
-use headwater_log::{Commit, Log, LogError, Offset, View, append_when_room};
+use headwater_log::{Append, Commit, Log, LogError, Offset, View, append_when_room};
 use headwater_wire::batch::{self, Record};
 use serde::Serialize;
 use serde_json::Value;
@@ -87,6 +87,8 @@ pub struct Around<'a> {
 
 const BATCH_RECORDS: usize = 1_024;
 const READ_BYTES: usize = 1 << 20;
+/// Bytes of one commit of repairs, unless its only batch is larger. All repairs of a span may be more than the log takes.
+const COMMIT_BYTES: usize = 1 << 20;
 
 /// Recomputes a span and compares. Blocks: call it on a thread that may.
 ///
@@ -109,14 +111,31 @@ pub fn reconcile(plan: &Arc<Plan>, span: Span, around: &Around<'_>) -> Result<Re
     }
     let wanted = outbox.records() as u64;
     if span.repair && wanted > 0 {
-        let mut commit = Commit { appends: outbox.take(), ..Commit::default() };
-        let stop = park::StopSignal::default();
-        let appended = park::wait(append_when_room(&**around.log, &mut commit), &stop).unwrap_or(Err(LogError::Closed));
-        let ticket = appended.map_err(|error| refused(&error))?;
-        park::wait(around.log.durable(ticket.sequence), &stop).unwrap_or(Ok(())).map_err(|error| refused(&error))?;
+        write(&**around.log, outbox.take())?;
         report.repaired = wanted;
     }
     Ok(report)
+}
+
+/// Writes repairs in as many commits as they need. Each stands for itself: what a crash leaves out is found again.
+fn write(log: &dyn Log, appends: Vec<Append>) -> Result<(), Problem> {
+    let stop = park::StopSignal::default();
+    let mut appends = appends.into_iter().peekable();
+    let mut last = None;
+    while let Some(first) = appends.next() {
+        let mut bytes = first.batches.len();
+        let mut commit = Commit { appends: vec![first], ..Commit::default() };
+        while let Some(next) = appends.next_if(|next| bytes + next.batches.len() <= COMMIT_BYTES) {
+            bytes += next.batches.len();
+            commit.appends.push(next);
+        }
+        let appended = park::wait(append_when_room(log, &mut commit), &stop).unwrap_or(Err(LogError::Closed));
+        last = Some(appended.map_err(|error| refused(&error))?.sequence);
+    }
+    match last {
+        Some(sequence) => park::wait(log.durable(sequence), &stop).unwrap_or(Ok(())).map_err(|error| refused(&error)),
+        None => Ok(()),
+    }
 }
 
 /// How a stream is compared.

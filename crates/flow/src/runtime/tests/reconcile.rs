@@ -76,6 +76,27 @@ fn a_value_of_all_time_is_of_what_came_long_before_the_span() {
     bench.stop(&unit);
 }
 
+#[test]
+fn repairs_that_are_more_than_a_commit_takes_are_written_all_the_same() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    // The log of the test takes 4 MiB at once.
+    for id in 0..8 {
+        let event = json!({"id": id.to_string(), "blob": "x".repeat(700_000)}).to_string();
+        assert!(bench.send_durably("in", 0, &[event]));
+    }
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in", "start": "latest"},
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let unit = bench.start("p", spec);
+    let span = Span { from: START, to: Micros(START.0 + 3_600_000_000), repair: true };
+    let report = bench.runtime.block_on(bench.pipelines.recompute("p", span)).unwrap();
+    assert_eq!(report.streams["out"], Differences { compared: 8, missing: 8, ..Differences::default() });
+    assert_eq!((report.repaired, bench.read("out").len()), (8, 8));
+    bench.stop(&unit);
+}
+
 fn small(bench: &Bench) {
     bench.create("small", StreamConfig { partitions: 1, batch_bytes_max: 600, ..default_config(&Limits::default()) });
 }
