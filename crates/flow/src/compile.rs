@@ -15,8 +15,8 @@ use crate::path::Path;
 use crate::program::{Compiler, Condition, Program};
 use crate::runtime::outbox::Target;
 use crate::spec::{
-    AggregateSpec, AggregateWindow, DedupeSpec, Emit, Measures, OutputSpec, PipelineSpec, SessionSpec, SourceSpec,
-    StepSpec, WindowKind, WindowSpec,
+    AggregateSpec, AggregateWindow, DedupeSpec, Emit, MeasureSpec, Measures, OutputSpec, PipelineSpec, SessionSpec,
+    SourceSpec, StepSpec, WindowKind, WindowSpec,
 };
 
 mod circle;
@@ -257,10 +257,10 @@ impl Make<'_> {
         let mut inputs = Vec::with_capacity(measures.len());
         for (name, measure) in measures {
             let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
-            let n = measure.n.unwrap_or(1).clamp(1, u32::from(u16::MAX));
-            let last = Kind::Last { n: u16::try_from(n).unwrap_or(u16::MAX) };
+            let Some(n) = self.kept(&at, name, measure) else { continue };
+            let last = Kind::Last { n };
             let given: Vec<(&str, Kind, Option<&String>)> = [
-                ("count", Kind::Count, measure.count.is_some(), None),
+                ("count", Kind::Count, measure.count == Some(true), None),
                 ("sum", Kind::Sum, measure.sum.is_some(), measure.sum.as_ref()),
                 ("min", Kind::Min, measure.min.is_some(), measure.min.as_ref()),
                 ("max", Kind::Max, measure.max.is_some(), measure.max.as_ref()),
@@ -299,6 +299,23 @@ impl Make<'_> {
             inputs.push(InputPlan { value, condition });
         }
         (kinds.len() == measures.len()).then_some((kinds, inputs))
+    }
+
+    /// How many values a measure keeps.
+    fn kept(&mut self, at: &str, name: &str, measure: &MeasureSpec) -> Option<u16> {
+        let Some(n) = measure.n else { return Some(1) };
+        let at = format!("{at}/n");
+        if measure.last.is_none() {
+            let problem = Problem::new("HW-FLOW-014", format!("the measure `{name}` has `n` without a use"));
+            self.fault(&at, problem.help("leave it out: it says how many values `last` keeps"));
+            return None;
+        }
+        let kept = u16::try_from(n).ok().filter(|kept| *kept > 0);
+        if kept.is_none() {
+            let fact = format!("`n` of the measure `{name}` is {n}; it can be 1 to {}", u16::MAX);
+            self.fault(&at, Problem::new("HW-FLOW-014", fact).help("leave it out to keep the last value alone"));
+        }
+        kept
     }
 
     fn output(&mut self, at: &str, output: &OutputSpec) -> Option<Output> {

@@ -102,6 +102,34 @@ fn a_window_that_is_neither_a_span_nor_all_is_refused_where_it_stands() {
 }
 
 #[test]
+fn what_a_measure_says_without_a_use_is_refused_where_it_stands() {
+    check(
+        "  source: {type: stream, stream: in}
+  steps:
+    - id: a
+      type: window
+      size: 1m
+      measures:
+        b: {sum: .x, n: 3}
+        c: {last: .x, n: 0}
+        d: {count: false}
+        e: {last: .x, n: 3}
+      output: {stream: out}
+",
+        expect![[r#"
+            error[HW-FLOW-014]: the measure `b` has `n` without a use
+              --> p.yaml:11:25
+            help: leave it out: it says how many values `last` keeps
+            error[HW-FLOW-014]: `n` of the measure `c` is 0; it can be 1 to 65535
+              --> p.yaml:12:26
+            help: leave it out to keep the last value alone
+            error[HW-FLOW-013]: the measure `d` has 0 kinds; it needs exactly one
+              --> p.yaml:13:12
+            help: write `{count: true}`, or one of `sum`, `min`, `max`, `mean`, `distinct`, `last`, `first` with a path"#]],
+    );
+}
+
+#[test]
 fn a_program_s_fault_is_shown_at_its_own_line_and_column() {
     check(
         "  source: {type: stream, stream: in}\n  steps:\n    - id: a\n      type: transform\n      program: |\n        .a = 1\n        .b = upcase(.c)\n  outputs: [{type: stream, stream: out, when: '.a + 1'}]\n",
