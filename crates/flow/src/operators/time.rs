@@ -98,8 +98,9 @@ impl Watermarks {
         watermarks
     }
 
-    /// Adds partitions up to `count`; those known stay as they are.
+    /// Adds partitions up to `count`; those known stay as they are, and any others go: nobody would find them idle.
     pub fn grow(&mut self, count: u32) {
+        self.partitions.retain(|partition, _| *partition < count);
         for partition in 0..count {
             self.partitions.entry(partition).or_insert(Partition::NEW);
         }

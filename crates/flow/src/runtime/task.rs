@@ -5,7 +5,7 @@
 //! input in the same log, so it can never become durable without it; a crash leaves all of it or nothing; a second
 //! owner shuts out the first. The thread does not wait for the disk between micro-batches: the log's order is enough.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use headwater_base::{Clock, Limits, Micros, Name, Problem};
-use headwater_log::{Commit, Delta, Log, LogError, Offset, View};
+use headwater_log::{Commit, Delta, Log, LogError, Offset, Stream, View};
 use tracing::{info, warn};
 
 use crate::compile::{self, Layout, Plan};
@@ -142,7 +142,8 @@ struct Life<'a> {
     gave_way: Duration,
     /// Since when questions have gathered.
     gathers: Duration,
-    widths: Vec<(Name, u32)>,
+    /// The streams it reads and writes, as it found them.
+    found: Vec<Arc<Stream>>,
     /// How often what one commit may hold has been halved.
     halvings: u32,
 }
@@ -188,23 +189,32 @@ impl<'a> Life<'a> {
         };
         let owner = Name::new(&format!("pipeline.{}", plan.name)).map_err(End::Failed)?;
         let epoch = wait(log.fence(&owner), &setup.stop)?.map_err(|error| failed(&plan.name, &error))?;
-        begin_state(setup)?;
+        let known = begin_state(setup)?;
         bound_state(setup)?;
         let space = plan.source_space();
-        let (mut inputs, mut sources, mut widths) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut inputs, mut sources, mut found) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut read, mut stale) = (BTreeMap::new(), Vec::new());
         let retry = plan.retry.as_ref().and_then(|retry| Some((plan.streams.get(retry.target)?, retry.delay)));
         let streams =
             [(stream, None, *start)].into_iter().chain(retry.map(|(name, delay)| (name, Some(delay), Start::Earliest)));
         for (name, delay, start) in streams {
             let Some(stream) = log.stream(name.as_str()) else { return Err(End::Failed(missing(name))) };
-            widths.push((name.clone(), stream.config.partitions));
+            found.push(Arc::clone(&stream));
+            let (role, id) = (if delay.is_some() { "retry" } else { "input" }, format!("{:032x}", stream.id));
+            let is_other = known.get(role).is_some_and(|known| *known != id);
+            read.insert(role.to_owned(), id);
+            if is_other {
+                // Nothing of it has been read: the positions are those of a stream that is gone, or is not read any more.
+                warn!(pipeline = %plan.name, stream = %name, "another stream than before is read, from its beginning");
+                stale.extend(positions_beyond(setup, delay.is_some(), stream.config.partitions));
+            }
             for partition in 0..stream.config.partitions {
                 let key = core::position_key(delay.is_some(), partition);
-                let positions = match log.get(&space, &key, View::Appended) {
+                let positions = match log.get(&space, &key, View::Appended).filter(|_| !is_other) {
                     Some(bytes) => Positions::decode(&bytes).map_err(|error| unreadable(&error))?,
                     None => {
                         let ends = log.ends(name, partition).map_err(|error| failed(&plan.name, &error))?;
-                        Positions::at(if start == Start::Latest { ends.appended } else { ends.start })
+                        Positions::at(if start == Start::Latest && !is_other { ends.appended } else { ends.start })
                     }
                 };
                 sources.push(Source {
@@ -239,9 +249,7 @@ impl<'a> Life<'a> {
         core.count_from(setup.inbox.first_serial());
         restore(setup, &mut core)?;
         let outbox = outbox::open(&**log, &plan.streams).map_err(End::Failed)?;
-        widths.extend(
-            plan.streams.iter().filter_map(|name| Some((name.clone(), log.stream(name.as_str())?.config.partitions))),
-        );
+        found.extend(plan.streams.iter().filter_map(|name| log.stream(name.as_str())));
         let mut life = Self {
             setup,
             core,
@@ -255,22 +263,22 @@ impl<'a> Life<'a> {
             measured: setup.clock.elapsed(),
             gave_way: setup.clock.elapsed(),
             gathers: setup.clock.elapsed(),
-            widths,
+            found,
             halvings,
         };
         // What this leaves undone the first round does: its first events are behind no other watermark.
         life.core.resume(&mut life.outbox).map_err(End::Failed)?;
-        life.first_commit()?;
+        life.first_commit(read, stale)?;
         Ok(life)
     }
 
-    /// Writes down where this life begins, so that `start: latest` means the same after a crash.
-    fn first_commit(&mut self) -> Result<(), End> {
-        let layout = Written { epoch: self.setup.epoch, layout: Layout::of(&self.setup.plan) };
+    /// Writes down where this life begins and in which streams, so that `start: latest` means the same after a crash.
+    fn first_commit(&mut self, streams: BTreeMap<String, String>, mut own: Vec<Delta>) -> Result<(), End> {
+        let layout = Written { epoch: self.setup.epoch, layout: Layout::of(&self.setup.plan), streams };
         let text = serde_json::to_vec(&layout).unwrap_or_default();
         let mut deltas = self.core.drain();
-        let delta = Delta { key: Bytes::from_static(LAYOUT), value: Some(Bytes::from(text)) };
-        deltas.push((Arc::from(self.setup.plan.source_space()), vec![delta]));
+        own.push(Delta { key: Bytes::from_static(LAYOUT), value: Some(Bytes::from(text)) });
+        deltas.push((Arc::from(self.setup.plan.source_space()), own));
         let appends = self.outbox.take();
         self.append(Commit { appends, deltas, fence: Some(self.fence.clone()), ..Commit::default() })
     }
@@ -461,9 +469,10 @@ impl<'a> Life<'a> {
         }
         self.looked = elapsed;
         self.tell_lag();
-        for (name, width) in &self.widths {
+        for found in &self.found {
+            let name = &found.name;
             let Some(stream) = self.setup.log.stream(name.as_str()) else { return Err(End::Failed(missing(name))) };
-            if stream.config.partitions != *width {
+            if stream.id != found.id || stream.config.partitions != found.config.partitions {
                 return Err(End::Anew);
             }
         }
@@ -514,14 +523,18 @@ fn share_of(amount: usize, halvings: u32) -> usize {
 struct Written {
     epoch: u64,
     layout: Layout,
+    /// The ids of the streams that the positions are of: the `input`, and that of a `retry`.
+    #[serde(default)]
+    streams: BTreeMap<String, String>,
 }
 
-/// Makes sure that kept state fits the plan; empties it where the user asked for that.
-fn begin_state(setup: &Setup) -> Result<(), End> {
+/// Makes sure that kept state fits the plan; empties it where the user asked for that. Answers which streams the positions
+/// are of, where that is known.
+fn begin_state(setup: &Setup) -> Result<BTreeMap<String, String>, End> {
     let plan = &setup.plan;
     let space = plan.source_space();
-    let Some(bytes) = setup.log.get(&space, LAYOUT, View::Appended) else { return Ok(()) };
-    let Ok(written) = serde_json::from_slice::<Written>(&bytes) else { return Ok(()) };
+    let Some(bytes) = setup.log.get(&space, LAYOUT, View::Appended) else { return Ok(BTreeMap::new()) };
+    let Ok(written) = serde_json::from_slice::<Written>(&bytes) else { return Ok(BTreeMap::new()) };
     let wanted = Layout::of(plan);
     let drop_space = |space: String| -> Result<(), End> {
         wait(setup.log.drop_space(&space), &setup.stop)?.map_err(|error| failed(&plan.name, &error))
@@ -533,8 +546,9 @@ fn begin_state(setup: &Setup) -> Result<(), End> {
         }
         if written.layout.source != wanted.source {
             drop_space(space)?;
+            return Ok(BTreeMap::new());
         }
-        return Ok(());
+        return Ok(written.streams);
     }
     if let Some(problem) = compile::incompatible(&written.layout, &wanted).into_iter().next() {
         return Err(End::Failed(problem));
@@ -542,7 +556,19 @@ fn begin_state(setup: &Setup) -> Result<(), End> {
     for step in written.layout.steps.keys().filter(|step| !wanted.steps.contains_key(*step)) {
         drop_space(step_space(step))?;
     }
-    Ok(())
+    Ok(written.streams)
+}
+
+/// Ends positions in partitions that a stream does not have: those of the stream that was read before it.
+fn positions_beyond(setup: &Setup, retry: bool, width: u32) -> Vec<Delta> {
+    let mut beyond = Vec::new();
+    setup.log.for_each(&setup.plan.source_space(), &mut |key, _| {
+        let partition = key.last_chunk().map(|number| u32::from_be_bytes(*number));
+        if partition.is_some_and(|number| number >= width && core::position_key(retry, number) == key) {
+            beyond.push(Delta { key: Bytes::copy_from_slice(key), value: None });
+        }
+    });
+    beyond
 }
 
 /// Refuses to go on with more state than a pipeline may hold: what it has stays, and so does its input.

@@ -1,6 +1,6 @@
 //! A stateful pipeline that is edited goes on with its state by step id, as far as that fits.
 
-use headwater_base::Micros;
+use headwater_base::{Micros, Name};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
@@ -97,5 +97,24 @@ fn another_source_is_refused_until_a_reset() {
     let unit = bench.try_start("p", changed, 1).unwrap();
     bench.send("other", 0, &[(None, &event("u", 5))]);
     assert_eq!(values(&bench.wait_for("out", 2))[1]["rates"]["events_1h"], json!(1));
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_stream_made_anew_under_the_name_of_the_input_is_read_from_its_beginning() {
+    let bench = Bench::new();
+    bench.stream("in", 2);
+    assert_eq!(step(&bench, &spec(), 0, 0), json!(1));
+    assert_eq!(step(&bench, &spec(), 0, 10), json!(2));
+    bench.runtime.block_on(bench.log.delete(&Name::new("in").unwrap())).unwrap();
+    bench.stream("in", 1);
+    let mut latest = spec();
+    latest["source"]["start"] = json!("latest");
+    bench.send("in", 0, &[(None, &event("u", 20))]);
+    let unit = bench.start("p", latest);
+    assert_eq!(values(&bench.wait_for("out", 3))[2]["rates"]["events_1h"], json!(3));
+    // The partition that is gone does not hold event time back.
+    bench.send("in", 0, &[(None, &event("end", 3_000))]);
+    assert_eq!(values(&bench.wait_for("visits", 1))[0]["events"], json!(3));
     bench.stop(&unit);
 }

@@ -232,6 +232,26 @@ fn a_failed_lookup_is_told_retried_and_told_again_as_revision_2() {
 }
 
 #[test]
+fn copies_on_another_stream_for_retries_are_tried_from_its_beginning() {
+    let bench = Bench::new();
+    let gate = Gate::named("moved");
+    bench.stream("in", 1);
+    let mut spec = spec("moved");
+    for (round, stream) in ["retry", "again"].into_iter().enumerate() {
+        spec["retry"]["stream"] = json!(stream);
+        let unit = bench.start("moved", spec.clone());
+        gate.answer("down", Err(LookupError::Unavailable("down".into())));
+        bench.send("in", 0, &[(None, r#"{"id":"e","listing":"down"}"#)]);
+        bench.wait_for(stream, 1);
+        gate.answer("down", Ok(None));
+        bench.clock.advance(Duration::from_secs(5));
+        let out = values(&bench.wait_for("out", 2 * (round + 1)));
+        assert_eq!(out[2 * round + 1]["revision"], json!(2), "{stream}");
+        bench.stop(&unit);
+    }
+}
+
+#[test]
 fn a_copy_that_fails_too_often_becomes_a_dead_letter() {
     let bench = Bench::new();
     let gate = Gate::named("hopeless");
