@@ -10,6 +10,7 @@ mod diagnose;
 mod env;
 mod functions;
 mod keyring;
+mod named;
 mod plain;
 mod target;
 
@@ -33,6 +34,7 @@ use crate::doc::{Doc, Fault};
 
 pub use env::{Env, Meta};
 pub use keyring::{Keyring, Period};
+pub use named::secrets_of;
 
 /// Expressions that one run may evaluate; an event's worth is a few dozen.
 const EXPRESSIONS_MAX: u32 = 1_000_000;

@@ -16,9 +16,9 @@ use headwater_log::StreamConfig;
 use serde_json::Value;
 
 use crate::compile::{self, Fault, Layout, Onward};
-use crate::program::Compiler;
+use crate::program::{self, Compiler};
 use crate::runtime::backends;
-use crate::spec::{OutputSpec, PipelineSpec, SourceSpec, StepSpec};
+use crate::spec::{Measures, OutputSpec, PipelineSpec, SourceSpec, StepSpec};
 
 /// The row of this kind.
 pub const KIND: Kind = Kind {
@@ -234,6 +234,14 @@ fn refs(spec: &Value) -> Vec<Ref> {
             });
         }
     }
+    for (at, source) in programs(&spec) {
+        refs.extend(program::secrets_of(source).iter().map(|name| Ref {
+            kind: "Secret",
+            name: name.clone(),
+            at: at.clone(),
+            needed: true,
+        }));
+    }
     for (index, output) in spec.outputs.iter().enumerate() {
         if let OutputSpec::Table(output) = output {
             refs.push(Ref {
@@ -245,6 +253,42 @@ fn refs(spec: &Value) -> Vec<Ref> {
         }
     }
     refs
+}
+
+/// Every VRL text of a spec, with where it stands.
+fn programs(spec: &PipelineSpec) -> Vec<(String, &str)> {
+    let mut programs: Vec<(String, &str)> = Vec::new();
+    for (index, step) in spec.steps.iter().enumerate() {
+        let at = format!("/spec/steps/{index}");
+        let measures: Option<&Measures> = match step {
+            StepSpec::Filter(step) => {
+                programs.push((format!("{at}/when"), &step.when));
+                None
+            }
+            StepSpec::Transform(step) => {
+                programs.push((format!("{at}/program"), &step.program));
+                None
+            }
+            StepSpec::Aggregate(step) => Some(&step.measures),
+            StepSpec::Window(step) => Some(&step.measures),
+            StepSpec::Session(step) => Some(&step.measures),
+            StepSpec::Lookup(_) | StepSpec::Score(_) | StepSpec::Dedupe(_) => None,
+        };
+        for (name, measure) in measures.into_iter().flatten() {
+            let at = child(&format!("{at}/measures"), name);
+            programs.extend(measure.condition.as_deref().map(|condition| (format!("{at}/where"), condition)));
+        }
+    }
+    for (index, output) in spec.outputs.iter().enumerate() {
+        let at = format!("/spec/outputs/{index}");
+        let (when, delete) = match output {
+            OutputSpec::Stream(output) => (&output.when, None),
+            OutputSpec::Table(output) => (&output.when, output.delete.as_deref()),
+        };
+        programs.extend(when.as_deref().map(|when| (format!("{at}/when"), when)));
+        programs.extend(delete.map(|delete| (format!("{at}/delete"), delete)));
+    }
+    programs
 }
 
 fn reconcile(resource: &Arc<Resource>, observed: &Observed) -> Plan {

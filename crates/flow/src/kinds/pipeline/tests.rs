@@ -208,6 +208,34 @@ fn what_a_lookup_asks_is_checked_without_asking_it() {
 }
 
 #[test]
+fn a_secret_that_a_program_names_is_one_that_the_pipeline_needs() {
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "steps": [
+            {"id": "a", "type": "filter", "when": "token(.k, \"of-a-filter\") != null"},
+            {"id": "b", "type": "transform", "program": ".x = \"token(.y, 'nobody')\"\n.z = token(.z, period: \"month\", keyring: \"named\")"},
+            {"id": "c", "type": "window", "size": "1m", "output": {"stream": "c"},
+             "measures": {"n/m": {"count": true, "where": "token(.k, \"of-a-measure\") == .x"}}},
+        ],
+        "outputs": [{"type": "stream", "stream": "out", "when": "token(.k, \"of-an-output\") == .x"}],
+    });
+    // What is asked twice says the same.
+    for _ in 0..2 {
+        let refs = refs(&spec).into_iter().filter(|reference| reference.kind == "Secret" && reference.needed);
+        let named: Vec<String> = refs.map(|reference| format!("{} {}", reference.at, reference.name)).collect();
+        assert_eq!(
+            named,
+            [
+                "/spec/steps/0/when of-a-filter",
+                "/spec/steps/1/program named",
+                "/spec/steps/2/measures/n~1m/where of-a-measure",
+                "/spec/outputs/0/when of-an-output",
+            ]
+        );
+    }
+}
+
+#[test]
 fn a_circle_over_what_is_there_or_what_a_table_tells_is_worth_a_word() {
     let registry = Registry::new(&[KIND]);
     let pipeline = |name: &str, from: &str, output: &str| {
