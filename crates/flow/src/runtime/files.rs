@@ -2,7 +2,8 @@
 //! to a callback by the name of their stream.
 //!
 //! Time is the input's own: no partition is idle, and the end of the input closes every window and session. An event too
-//! far ahead of the clock is a dead letter here as well: it would make all behind it late. Nobody waits for an event here, so lookups are given all the time their tries take.
+//! far ahead of the clock is a dead letter here as well: it would make all behind it late. Nobody waits for an event here,
+//! so lookups are given all the time their tries take.
 
 use std::io;
 use std::sync::Arc;
