@@ -12,7 +12,7 @@ pub struct Limits {
     pub kafka_request_bytes: usize,
     /// The largest HTTP body.
     pub http_body_bytes: usize,
-    /// The largest record batch, compressed (Kafka's `max.message.bytes`).
+    /// The largest record batch, compressed, of a stream that names no other (Kafka's `message.max.bytes`).
     pub batch_bytes: usize,
     /// The largest batch once decompressed; a larger one is not read (zip bomb).
     pub batch_decompressed_bytes: usize,

@@ -38,6 +38,9 @@ pub enum Cleanup {
     CompactDelete,
 }
 
+/// The largest batch that any stream takes: a commit has room for several, and so has whoever reads.
+pub const BATCH_BYTES_MAX: u32 = 8 << 20;
+
 /// How a stream is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamConfig {
@@ -49,7 +52,7 @@ pub struct StreamConfig {
     pub retention_bytes: Option<i64>,
     /// What old records come to.
     pub cleanup: Cleanup,
-    /// The largest batch, as sent (Kafka's `max.message.bytes`).
+    /// The largest batch, as sent (Kafka's `max.message.bytes`); at most [`BATCH_BYTES_MAX`].
     pub batch_bytes_max: u32,
     /// A segment file is closed at this size.
     pub segment_bytes: u64,

@@ -5,7 +5,7 @@
 //! Apache Kafka 4.1, `TopicConfig.java`, `ServerConfigs.java`; types: `ConfigDef.Type`.
 
 use headwater_base::Limits;
-use headwater_log::{Cleanup, StreamConfig};
+use headwater_log::{BATCH_BYTES_MAX, Cleanup, StreamConfig};
 
 /// The longest value; a string of the protocol's older versions has no more.
 const VALUE_BYTES_MAX: usize = i16::MAX as usize;
@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Boolean,
     /// A 32-bit number of at least that.
     Int(i32),
+    /// A 32-bit number between those.
+    Between(i32, i32),
     /// A 64-bit number of at least that.
     Long(i64),
     /// A number between 0 and 1.
@@ -51,7 +53,7 @@ impl Kind {
         match self {
             Self::Boolean => 1,
             Self::Word(_) => 2,
-            Self::Int(_) => 3,
+            Self::Int(_) | Self::Between(..) => 3,
             Self::Long(_) => 5,
             Self::Ratio => 6,
             Self::List(_) | Self::Text => 7,
@@ -62,6 +64,7 @@ impl Kind {
         match self {
             Self::Boolean => matches!(value, "true" | "false"),
             Self::Int(least) => value.parse::<i32>().is_ok_and(|number| number >= least),
+            Self::Between(least, most) => value.parse::<i32>().is_ok_and(|number| (least..=most).contains(&number)),
             Self::Long(least) => value.parse::<i64>().is_ok_and(|number| number >= least),
             Self::Ratio => value.parse::<f64>().is_ok_and(|number| (0.0..=1.0).contains(&number)),
             Self::Word(words) => words.contains(&value),
@@ -74,6 +77,7 @@ impl Kind {
         match self {
             Self::Boolean => "`true` or `false`".into(),
             Self::Int(least) => format!("a whole number from {least} to {}", i32::MAX),
+            Self::Between(least, most) => format!("a whole number from {least} to {most}"),
             Self::Long(least) => format!("a whole number from {least} to {}", i64::MAX),
             Self::Ratio => "a number from 0 to 1".into(),
             Self::Word(words) => format!("one of `{}`", words.join("`, `")),
@@ -199,7 +203,14 @@ pub(super) static KEYS: &[Key] = &[
         "log.cleaner.max.compaction.lag.ms",
         "Kept for tools; compaction chooses its time itself.",
     ),
-    key("max.message.bytes", Kind::Int(0), "1048588", "message.max.bytes", "The largest batch, as it is sent.").own(
+    key(
+        "max.message.bytes",
+        Kind::Between(0, BATCH_BYTES_MAX as i32),
+        "1048588",
+        "message.max.bytes",
+        "The largest batch, as it is sent.",
+    )
+    .own(
         |config| config.batch_bytes_max.to_string(),
         |config, value| value.parse().map(|bytes| config.batch_bytes_max = bytes).ok(),
     ),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use headwater_base::{Limits, Name, Problem, Size, Span};
-use headwater_log::{Cleanup, StreamConfig};
+use headwater_log::{BATCH_BYTES_MAX, Cleanup, StreamConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -182,6 +182,12 @@ fn validate(draft: &Draft, view: &View<'_>) -> Vec<Problem> {
         let fact = format!("the stream `{}` belongs to the table `{table}`", draft.name);
         let problem = Problem::new("HW-KERNEL-027", fact).help(format!("change `Table/{table}` instead"));
         problems.push(draft.origin.blame("/metadata/name", problem));
+    }
+    if let Some(size) = spec.max_batch.filter(|size| size.bytes() > u64::from(BATCH_BYTES_MAX)) {
+        let limit = Size::from_bytes(u64::from(BATCH_BYTES_MAX));
+        let problem = Problem::new("HW-KERNEL-009", format!("`spec.maxBatch` is {size}; the limit is {limit}"))
+            .help("keep what is larger elsewhere, and its address in the event");
+        problems.push(draft.origin.blame("/spec/maxBatch", problem));
     }
     if let Some(schema) = &spec.schema {
         if let Err(problem) = Validator::compile(schema) {

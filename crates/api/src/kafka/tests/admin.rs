@@ -4,13 +4,18 @@ use super::*;
 
 async fn produce(peer: &mut Peer, count: usize) {
     for _ in 0..count {
-        let data = produce_request::PartitionProduceData::default().with_records(Some(batch("v")));
-        let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
-        let request = ProduceRequest::default().with_acks(-1);
-        let request = request.with_topic_data(vec![topic.with_partition_data(vec![data])]);
-        let answer: ProduceResponse = peer.ask(0, 9, request).await;
-        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        assert_eq!(produced(peer, "v").await, 0);
     }
+}
+
+/// Error code of a record that is sent.
+async fn produced(peer: &mut Peer, value: &str) -> i16 {
+    let data = produce_request::PartitionProduceData::default().with_records(Some(batch(value)));
+    let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
+    let request = ProduceRequest::default().with_acks(-1);
+    let request = request.with_topic_data(vec![topic.with_partition_data(vec![data])]);
+    let answer: ProduceResponse = peer.ask(0, 9, request).await;
+    answer.responses[0].partition_responses[0].error_code
 }
 
 /// Error code and low watermark.
@@ -94,6 +99,21 @@ async fn alter_configs_replaces_all_that_was_set() {
     assert_eq!(alter(&mut peer, 2, &[("retention.ms", "soon")], false).await, 40);
     assert_eq!(alter(&mut peer, 2, &[("retention.mss", "1")], false).await, 40);
     assert_eq!(alter(&mut peer, 2, &[("flush.ms", "1"), ("flush.ms", "2")], false).await, 42);
+}
+
+#[tokio::test]
+async fn a_stream_takes_as_large_a_batch_as_it_says() {
+    let mut peer = Peer::new().await;
+    create(&mut peer, 12).await;
+    let large = "x".repeat(2 << 20);
+    assert_eq!(produced(&mut peer, &large).await, 10, "over the default");
+    assert_eq!(alter(&mut peer, 2, &[("max.message.bytes", "3000000")], false).await, 0);
+    assert_eq!(produced(&mut peer, &large).await, 0);
+    assert_eq!(produced(&mut peer, &"x".repeat(3_000_000)).await, 10);
+    // Nothing is promised that the log would not keep.
+    assert_eq!(alter(&mut peer, 2, &[("max.message.bytes", "8388608")], false).await, 0);
+    assert_eq!(alter(&mut peer, 2, &[("max.message.bytes", "8388609")], false).await, 40);
+    assert_eq!(config(&mut peer, "max.message.bytes").await, ("8388608".into(), true));
 }
 
 /// Operations: 0 set, 1 back to the default, 2 append, 3 subtract.
