@@ -173,12 +173,15 @@ fn a_stream_promises_no_larger_batch_than_there_can_be() {
     let stream = "apiVersion: headwater.dev/v1\nkind: Stream\nmetadata: {name: s}\nspec: {maxBatch: SIZE}\n";
     let checked = |size: &str| alone(&["check", "r.yaml"], &stream.replace("SIZE", size));
     assert!(checked("8MiB").status.success());
-    check(&checked("9MiB"), expect![[r#"
+    check(
+        &checked("9MiB"),
+        expect![[r#"
         error[HW-KERNEL-009]: `spec.maxBatch` is 9MiB; the limit is 8MiB
           --> r.yaml:4:18
         help: keep what is larger elsewhere, and its address in the event
         exit 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
