@@ -231,8 +231,9 @@ fn panes_that_nobody_reads_are_the_same_across_every_bound() {
 
 #[test]
 fn grains_are_what_a_person_would_choose() {
-    let grains = Aggregate::new(config(false)).unwrap().shape().grains();
-    assert_eq!(grains, [5 * SECOND, 30 * SECOND, 5 * MINUTE, 60 * MINUTE]);
+    let shape = Aggregate::new(config(false)).unwrap().shape();
+    let grains = shape.windows.iter().map(|window| window.ratio * shape.tick);
+    assert_eq!(grains.collect::<Vec<i64>>(), [5_000_000, 30_000_000, 300_000_000, 3_600_000_000]);
 }
 
 #[test]
