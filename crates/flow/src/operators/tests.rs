@@ -60,7 +60,7 @@ fn measures() -> Vec<Measure> {
     ]
 }
 
-fn inputs(seed: u8) -> Vec<Input<'static>> {
+pub(super) fn inputs(seed: u8) -> Vec<Input<'static>> {
     let number =
         if seed.is_multiple_of(5) { Input::Float(f64::from(seed) / 10.0) } else { Input::Int(i64::from(seed) - 100) };
     let text = Input::Text(["a", "b", "c", "d", "e", "f", "g"][usize::from(seed) % 7]);

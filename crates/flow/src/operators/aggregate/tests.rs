@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::operators::batch::{self, Item};
 use crate::operators::state::PARTS;
+use crate::operators::tests::inputs;
 use crate::operators::{Kind, MemoryState, Value};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,14 +37,6 @@ fn config(all: bool) -> AggregateConfig {
             Measure::new("entry", Kind::First),
         ],
     }
-}
-
-fn inputs(seed: u8) -> Vec<Input<'static>> {
-    let number =
-        if seed.is_multiple_of(5) { Input::Float(f64::from(seed) / 10.0) } else { Input::Int(i64::from(seed) - 100) };
-    let text = Input::Text(["a", "b", "c", "d", "e", "f", "g"][usize::from(seed) % 7]);
-    let condition = if seed.is_multiple_of(3) { Input::Unit } else { Input::Skip };
-    vec![condition, number, number, number, number, text, text, number, text]
 }
 
 fn fields(json: &[u8]) -> BTreeMap<String, serde_json::Value> {
