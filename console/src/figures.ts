@@ -10,7 +10,7 @@ import { useSyncExternalStore } from 'react';
 export const HISTORY = 300;
 const SERIES_MAX = 20_000;
 
-export type Labels = Record<string, string>;
+type Labels = Record<string, string>;
 export type Sample = [name: string, labels: Labels, value: number];
 
 interface Series {

@@ -253,7 +253,7 @@ function Body({ chart, data, asTable, pick, leads, image }: BodyProps) {
 }
 
 /** How a chart's columns are drawn. */
-export function drawingOf(chart: Chart, data: Drawn): Drawing | null {
+function drawingOf(chart: Chart, data: Drawn): Drawing | null {
   const { type: shape } = chart;
   if (shape === 'table' || shape === 'pivot' || shape === 'kpi') return null;
   const measures = data.columns.map((_, at) => at).filter(at => at >= data.axes);

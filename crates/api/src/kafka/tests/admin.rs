@@ -2,14 +2,9 @@
 
 use super::*;
 
-async fn produce(peer: &mut Peer, count: usize) {
+async fn produce_some(peer: &mut Peer, count: usize) {
     for _ in 0..count {
-        let data = produce_request::PartitionProduceData::default().with_records(Some(batch("v")));
-        let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
-        let request = ProduceRequest::default().with_acks(-1);
-        let request = request.with_topic_data(vec![topic.with_partition_data(vec![data])]);
-        let answer: ProduceResponse = peer.ask(0, 9, request).await;
-        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        produce(peer, batch("v")).await.unwrap();
     }
 }
 
@@ -28,7 +23,7 @@ async fn delete_records(peer: &mut Peer, version: i16, partition: i32, offset: i
 async fn records_are_deleted_up_to_an_offset_and_never_come_back() {
     let mut peer = Peer::of(&Arc::new(House::real(Limits::default()).await)).await;
     create(&mut peer, 12).await;
-    produce(&mut peer, 10).await;
+    produce_some(&mut peer, 10).await;
     assert_eq!(delete_records(&mut peer, 0, 0, 3).await, (0, 3));
     assert_eq!(delete_records(&mut peer, 1, 0, 2).await, (0, 3), "the start never goes back");
     assert_eq!(delete_records(&mut peer, 2, 0, 11).await, (1, -1), "behind the end");
@@ -184,7 +179,7 @@ async fn topics_are_not_made_by_naming_them_where_that_is_switched_off() {
 async fn the_one_leader_has_epoch_0_since_the_beginning() {
     let mut peer = Peer::new().await;
     create(&mut peer, 12).await;
-    produce(&mut peer, 5).await;
+    produce_some(&mut peer, 5).await;
     for version in 2..=4 {
         // Partition, the epoch the client believes in, the epoch it asks for; code, epoch and end it is told.
         let cases = [(0, -1, 0, (0, 0, 5)), (1, -1, 0, (0, 0, 0)), (0, -1, 1, (0, -1, -1)), (9, -1, 0, (3, -1, -1))];
