@@ -220,6 +220,8 @@ fn drilled(chart: &ChartSpec, choice: &Choice) -> Result<Vec<String>, Problem> {
     let mut conditions = Vec::new();
     for (level, value) in chart.drill.iter().zip(&choice.drill) {
         match (Grain::of(level), &chart.time) {
+            // Rows without a moment are a piece of their own.
+            (Some(_), Some(time)) if value.is_null() => conditions.push(format!("{} IS NULL", text::operand(time))),
             (Some(grain), Some(time)) => {
                 let from = value.as_str().and_then(begin).ok_or_else(|| {
                     Problem::new("HW-LAKE-071", format!("`{value}` is no moment of the level `{level}`"))
