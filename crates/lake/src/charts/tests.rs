@@ -117,10 +117,9 @@ fn a_drill_leads_from_level_to_level() {
          WHERE at >= TIMESTAMP '2026-01-01T00:00:00Z' AND at < TIMESTAMP '2026-01-01T00:00:00Z' + INTERVAL '1 year' \
          AND at >= TIMESTAMP '2026-02-01T00:00:00Z' AND at < TIMESTAMP '2026-02-01T00:00:00Z' + INTERVAL '1 month'\n"
     ));
-    assert!(
-        drilled(&years, json!([null]))
-            .starts_with("SELECT date_trunc('month', at) AS \"at\", count(*) AS \"n\"\nFROM orders\nWHERE at IS NULL\nGROUP")
-    );
+    assert!(drilled(&years, json!([null])).starts_with(
+        "SELECT date_trunc('month', at) AS \"at\", count(*) AS \"n\"\nFROM orders\nWHERE at IS NULL\nGROUP"
+    ));
     let places = json!({"id": "c", "type": "pie", "from": "orders", "drill": ["country", "city"],
         "measures": [{"name": "n", "expr": "count(*)"}]});
     assert_eq!(
