@@ -109,6 +109,8 @@ test('choices are in the URL, defaults are not', () => {
   expect(choice('t=24h').time).toEqual({ last: '24h' });
   expect(choice('t=2026-01-01T00:00:00Z..2026-02-01T00:00:00Z').time?.to).toBe('2026-02-01T00:00:00Z');
   expect(choice('d.c=["a","b","c"]').drill.c).toEqual(['a', 'b']);
+  const flat = { ...DASHBOARD, charts: [chart('c')] };
+  expect(read(new URLSearchParams('d.c=["a","b"]'), flat).drill).toEqual({});
   expect(choice('f.country=nonsense&d.c={}&f.nobody=[1]').filters).toEqual({ country: ['CH'] });
   expect(choice('as=Zo%C3%AB').reader).toBe('Zoë');
   const query = asQuery({ year: [2026] }, { last: '7d' });
