@@ -16,6 +16,7 @@ mod check;
 mod grain;
 pub mod text;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater_base::{Micros, Problem, Span, closest};
@@ -79,6 +80,12 @@ pub fn values(spec: &DashboardSpec, id: &str, search: &str, choice: &Choice) -> 
     let source = source(&filter.from, &conditions);
     let text = select(&columns, &source, 1, &["1".to_owned()], VALUES);
     Ok(Statement { text, source, grain: None, axes: 1 })
+}
+
+/// The values of filters that a reader has who has chosen none.
+pub fn defaults(spec: &DashboardSpec) -> BTreeMap<String, Vec<Value>> {
+    let narrowed = spec.filters.iter().filter(|filter| !filter.default.is_empty());
+    narrowed.map(|filter| (filter.id.clone(), filter.default.clone())).collect()
 }
 
 /// The chart with this id.
