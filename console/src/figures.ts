@@ -133,6 +133,15 @@ export function rates(name: string, labels: Labels = {}, span_s = 5): number[] {
   });
 }
 
+/** What counts dead letters: of pipelines, of rules and their like, of datasets, of forecasts. */
+export const LETTERS = ['flow', 'bus', 'lake', 'watch'].map(part => `hw_${part}_dead_letters_total`);
+
+/** Growth per second of several figures together, at each time of the history. */
+export function ratesOf(names: string[], span_s = 5): number[] {
+  const all = names.map(name => rates(name, {}, span_s));
+  return times.map((_, index) => sum(all.map(each => each[index] ?? Number.NaN)));
+}
+
 /** Values at each time of the history, added up. */
 export function course(name: string, labels: Labels = {}): number[] {
   const found = matching(name, labels);
