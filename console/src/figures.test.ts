@@ -4,9 +4,11 @@ import {
   course,
   HISTORY,
   history,
+  LETTERS,
   push,
   rate,
   rates,
+  ratesOf,
   readable,
   type Sample,
   value,
@@ -36,6 +38,14 @@ test('a rate is growth over the last seconds, and never below nothing', () => {
   for (const [second, n] of [0, 10, 30, 60, 0, 5].entries()) push(second * 1_000, [['n', {}, n]], second === 0);
   expect(rates('n', {}, 1)).toEqual([Number.NaN, 10, 20, 30, 0, 5]);
   expect(rate('n', {}, 2)).toBe(0);
+});
+
+test('dead letters are those of pipelines, rules, datasets and forecasts together', () => {
+  const letters = (n: number): Sample[] => ['flow', 'lake'].map(part => [`hw_${part}_dead_letters_total`, {}, n]);
+  push(0, letters(0), true);
+  push(1_000, [...letters(2), ['hw_watch_dead_letters_total', {}, 5]], false);
+  push(2_000, [['hw_watch_dead_letters_total', {}, 6]], false);
+  expect(ratesOf(LETTERS, 1)).toEqual([Number.NaN, 4, 1]);
 });
 
 test('what is gone has no value, and the history is bounded', () => {

@@ -10,7 +10,7 @@ import { useSyncExternalStore } from 'react';
 export const HISTORY = 300;
 const SERIES_MAX = 20_000;
 
-export type Labels = Record<string, string>;
+type Labels = Record<string, string>;
 export type Sample = [name: string, labels: Labels, value: number];
 
 interface Series {
@@ -131,6 +131,15 @@ export function rates(name: string, labels: Labels = {}, span_s = 5): number[] {
     // A counter that fell began anew.
     return grown > 0 ? grown / seconds : 0;
   });
+}
+
+/** What counts dead letters: of pipelines, of rules and their like, of datasets, of forecasts. */
+export const LETTERS = ['flow', 'bus', 'lake', 'watch'].map(part => `hw_${part}_dead_letters_total`);
+
+/** Growth per second of several figures together, at each time of the history. */
+export function ratesOf(names: string[], span_s = 5): number[] {
+  const all = names.map(name => rates(name, {}, span_s));
+  return times.map((_, index) => sum(all.map(each => each[index] ?? Number.NaN)));
 }
 
 /** Values at each time of the history, added up. */

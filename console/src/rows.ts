@@ -76,6 +76,9 @@ export function shown(value: unknown): string {
   return typeof value === 'string' ? value : write(value);
 }
 
+/** Values as one text that tells them from others; what is nothing is not an empty text. */
+export const key = (values: unknown[]) => JSON.stringify(values.map(value => (value == null ? null : shown(value))));
+
 /** A value as a number, for drawing alone; NaN where it is none. */
 export function numeric(value: unknown): number {
   if (typeof value === 'number') return value;

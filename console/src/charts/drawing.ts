@@ -7,7 +7,7 @@
 
 import type { EChartsCoreOption } from 'echarts/core';
 import { Exact } from '../json.ts';
-import { type Answer, isTime, numeric, shown } from '../rows.ts';
+import { type Answer, isTime, key, numeric, shown } from '../rows.ts';
 import { filled, type Grain, moment } from './grain.ts';
 
 export type Shape = 'line' | 'area' | 'bar' | 'stackedBar' | 'pie' | 'scatter' | 'heatmap' | 'gauge';
@@ -48,7 +48,7 @@ export interface Drawn {
   rows: (number | undefined)[][];
 }
 
-/** More lines than this cannot be told apart. */
+/** More lines than this cannot be told apart; [`undrawn`] says that some are left out. */
 export const SERIES_MAX = 30;
 
 /** Draws rows. */
@@ -119,7 +119,7 @@ function axisLook(look: Look) {
 
 /** Values of a column in their order, each once. */
 function distinct(answer: Answer, column: number): unknown[] {
-  const seen = new Map(answer.rows.map(row => [shown(row[column]), row[column]]));
+  const seen = new Map(answer.rows.map(row => [key([row[column]]), row[column]]));
   return [...seen.values()];
 }
 
@@ -137,7 +137,12 @@ function ordered(drawing: Drawing, axis: number): unknown[] {
 
 /** A value of the axis as text. */
 function label(drawing: Drawing, value: unknown): string {
-  return isMoment(drawing) ? moment(value, drawing.grain) : shown(value) || '–';
+  return isMoment(drawing) ? moment(value, drawing.grain) : said(value);
+}
+
+/** A value that is no moment. What is nothing and an empty text are two. */
+function said(value: unknown): string {
+  return value === '' ? 'empty' : shown(value) || '–';
 }
 
 interface Series {
@@ -151,18 +156,21 @@ interface Series {
 function matrix(drawing: Drawing): { along: unknown[]; series: Series[] } {
   const { answer, axis, by, measures } = drawing;
   const along = axis === undefined ? [''] : ordered(drawing, axis);
-  const places = new Map(along.map((value, place) => [shown(value), place]));
+  const places = new Map(along.map((value, place) => [key([value]), place]));
   const series = new Map<string, Series>();
   for (const [index, row] of answer.rows.entries()) {
-    const place = axis === undefined ? 0 : places.get(shown(row[axis]));
-    const own = by.map(column => shown(row[column]) || '–').join(' · ');
+    const place = axis === undefined ? 0 : places.get(key([row[axis]]));
+    const values = by.map(column => row[column]);
+    const split = key(values);
     for (const measure of measures) {
-      const called = answer.columns[measure]?.name ?? '';
-      const name = own ? (measures.length > 1 ? `${own} · ${called}` : own) : called;
-      let one = series.get(name);
+      const which = `${measure} ${split}`;
+      let one = series.get(which);
       if (!one && series.size < SERIES_MAX) {
+        const called = answer.columns[measure]?.name ?? '';
+        const own = values.map(said).join(' · ');
+        const name = own ? (measures.length > 1 ? `${own} · ${called}` : own) : called;
         one = { name, measure, values: along.map(() => null), rows: along.map(() => undefined) };
-        series.set(name, one);
+        series.set(which, one);
       }
       if (!one || place === undefined) continue;
       const value = numeric(row[measure]);
@@ -171,6 +179,14 @@ function matrix(drawing: Drawing): { along: unknown[]; series: Series[] } {
     }
   }
   return { along, series: [...series.values()] };
+}
+
+/** What is left out of a drawing, in words; empty for nothing. */
+export function undrawn({ shape, answer, by, measures }: Drawing): string {
+  if (shape === 'pie' || shape === 'scatter' || shape === 'heatmap' || shape === 'gauge') return '';
+  const splits = new Set(answer.rows.map(row => key(by.map(column => row[column]))));
+  const all = splits.size * measures.length;
+  return all > SERIES_MAX ? `${SERIES_MAX} of ${all.toLocaleString('en-US')} series are drawn` : '';
 }
 
 /** A series as it is drawn. */
@@ -346,9 +362,9 @@ function heatmap(drawing: Drawing, look: Look): Drawn {
   const [down = axis] = by;
   const across = ordered(drawing, axis);
   const rows = distinct(answer, down);
-  const place = (all: unknown[]) => new Map(all.map((value, at) => [shown(value), at]));
+  const place = (all: unknown[]) => new Map(all.map((value, at) => [key([value]), at]));
   const [x, y] = [place(across), place(rows)];
-  const data = answer.rows.map(row => [x.get(shown(row[axis])), y.get(shown(row[down])), numeric(row[measure])]);
+  const data = answer.rows.map(row => [x.get(key([row[axis]])), y.get(key([row[down]])), numeric(row[measure])]);
   const values = data.map(([, , value]) => value ?? Number.NaN).filter(it => Number.isFinite(it));
   // Where cells are narrow, lines between them would be all that is seen.
   const itemStyle = { borderColor: look.panel, borderWidth: across.length > 24 ? 0 : 1 };
@@ -360,7 +376,7 @@ function heatmap(drawing: Drawing, look: Look): Drawn {
       tooltip: { ...base(look).tooltip, trigger: 'item' },
       grid: { left: 4, right: 12, top: 8, bottom: 34, containLabel: true },
       xAxis: { type: 'category', data: across.map(value => label(drawing, value)), ...axisLook(look) },
-      yAxis: { type: 'category', data: rows.map(value => shown(value) || '–'), ...axisLook(look) },
+      yAxis: { type: 'category', data: rows.map(said), ...axisLook(look) },
       visualMap: {
         min: Number.isFinite(least) ? least : 0,
         max: Number.isFinite(most) ? most : 1,

@@ -44,7 +44,7 @@ function whose({ name, spec }: Source, chart?: Chart) {
 }
 
 /** How often a span asks; never for none. */
-export function interval(every: string): number | false {
+function interval(every: string): number | false {
   const ms = millis(every);
   return Number.isFinite(ms) && ms > 0 ? ms : false;
 }

@@ -1,23 +1,28 @@
 /** What stands beside a chart's rows: totals, and its value at an earlier time. The node has asked them. Pure. */
 
-import { type Answer, numeric, shown } from '../rows.ts';
+import { type Answer, key, numeric } from '../rows.ts';
 import type { Drawn } from './asking.ts';
 
 /** What a total is called where an axis would say what a row is about. */
 export const TOTAL = 'Total';
 
-/** Values as one text; what is nothing is not an empty text. */
-export const key = (values: unknown[]) => JSON.stringify(values.map(value => (value == null ? null : shown(value))));
+/** Rows of a chart that says nothing about it (`ROWS` in `crates/lake/src/charts.rs`). */
+const ROWS_MAX = 10_000;
 
-/** What of it is not there, in words. */
-export function missing({ totals = [], before }: Drawn): string[] {
+/** What of it is not there, in words. A `limit` is what its author wanted to see. */
+export function missing({ rows, totals = [], before }: Drawn, limit?: number): string[] {
+  const cut = limit === undefined && rows.length >= ROWS_MAX;
   const words = totals.flatMap(({ by, cut, problem }) => {
     const which = by.length === 0 ? 'total over all' : 'totals';
     if (problem) return [`No ${which}: ${problem.code} ${problem.title}`];
     return cut ? ['Not all totals are here: there are too many of them'] : [];
   });
   const { problem } = before ?? {};
-  return [...new Set(words), ...(problem ? [`No earlier value: ${problem.code} ${problem.title}`] : [])];
+  return [
+    ...(cut ? [`The first ${ROWS_MAX.toLocaleString('en-US')} rows are here: there may be more`] : []),
+    ...new Set(words),
+    ...(problem ? [`No earlier value: ${problem.code} ${problem.title}`] : []),
+  ];
 }
 
 /** Finds the measures of a total by the values of the axes that it keeps; nothing where there is none. */

@@ -45,8 +45,9 @@ export function read(query: URLSearchParams, dashboard: Dashboard): Choice {
   }
   const drill: Choice['drill'] = {};
   for (const { id, drill: levels = [] } of chartsOf(dashboard)) {
-    const values = list(query.get(DRILL + id) ?? '') ?? [];
-    if (values.length > 0) drill[id] = values.slice(0, levels.length - 1);
+    // A link may be older than the levels.
+    const values = (list(query.get(DRILL + id) ?? '') ?? []).slice(0, Math.max(0, levels.length - 1));
+    if (values.length > 0) drill[id] = values;
   }
   const text = query.get(TIME) ?? '';
   const [from, to] = text.split('..');

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from 'react';
 import { queries } from '../api.ts';
-import { shown } from '../rows.ts';
+import { key, shown } from '../rows.ts';
 import { Loading, Trouble } from '../ui/parts.tsx';
 import { type Source, useValues } from './asking.ts';
 import { type Choice, choose } from './choice.ts';
@@ -42,6 +42,9 @@ function filtered({ spec }: Source, choice: Choice): boolean {
 /** A value as a reader sees it. */
 const named = (value: unknown) => (value === null ? 'nothing' : shown(value) || 'empty');
 
+/** Whether a value is one of some; nothing and an empty text are two. */
+const among = (values: unknown[], value: unknown) => values.some(other => key([other]) === key([value]));
+
 function FilterControl({ source, filter, choice }: { source: Source; filter: Filter; choice: Choice }) {
   const chosen = choice.filters[filter.id] ?? [];
   const label = filter.label ?? filter.id;
@@ -73,10 +76,10 @@ function Values(props: { source: Source; filter: Filter; choice: Choice; chosen:
   const { data, error } = useValues(source, filter, search, choice, open);
   const offered = data?.rows.map(([value]) => value ?? null) ?? [];
   // What is chosen stays in sight, although what is offered may have changed.
-  const rest = chosen.filter(value => !offered.some(other => shown(other) === shown(value)));
-  const has = (value: unknown) => chosen.some(other => shown(other) === shown(value));
+  const rest = chosen.filter(value => !among(offered, value));
+  const has = (value: unknown) => among(chosen, value);
   const turn = (value: unknown) =>
-    choose.filter(filter.id, has(value) ? chosen.filter(it => shown(it) !== shown(value)) : [...chosen, value]);
+    choose.filter(filter.id, has(value) ? chosen.filter(it => !among([value], it)) : [...chosen, value]);
   return (
     <div className="values" ref={element => (element ? watch(element, setOpen) : undefined)}>
       <input

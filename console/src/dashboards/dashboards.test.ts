@@ -1,7 +1,7 @@
 import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { expect, test } from 'vitest';
-import { draw, figure, type Look } from '../charts/drawing.ts';
+import { type Drawing, draw, figure, type Look, undrawn } from '../charts/drawing.ts';
 import { filled, piece } from '../charts/grain.ts';
 import { Exact } from '../json.ts';
 import type { Answer, Relation } from '../rows.ts';
@@ -109,6 +109,8 @@ test('choices are in the URL, defaults are not', () => {
   expect(choice('t=24h').time).toEqual({ last: '24h' });
   expect(choice('t=2026-01-01T00:00:00Z..2026-02-01T00:00:00Z').time?.to).toBe('2026-02-01T00:00:00Z');
   expect(choice('d.c=["a","b","c"]').drill.c).toEqual(['a', 'b']);
+  const flat = { ...DASHBOARD, charts: [chart('c')] };
+  expect(read(new URLSearchParams('d.c=["a","b"]'), flat).drill).toEqual({});
   expect(choice('f.country=nonsense&d.c={}&f.nobody=[1]').filters).toEqual({ country: ['CH'] });
   expect(choice('as=Zo%C3%AB').reader).toBe('Zoë');
   const query = asQuery({ year: [2026] }, { last: '7d' });
@@ -323,6 +325,50 @@ test('series stand beside each other along times in order, and marks know their 
   ]);
 });
 
+test('nothing and an empty text are two places along an axis and two series', () => {
+  const answer: Answer = {
+    columns: ['country', 'channel', 'n'].map(name => ({ name, type: name === 'n' ? 'bigint' : 'text' })),
+    rows: [
+      [null, 'web', 1],
+      ['', 'web', 2],
+      ['', null, 3],
+      ['', '', 4],
+    ],
+  };
+  const { option } = draw({ shape: 'stackedBar', answer, axis: 0, by: [1], measures: [2] }, LOOK);
+  const { xAxis, series } = option as { xAxis: { data: string[] }; series: { name: string; data: unknown[] }[] };
+  expect(xAxis.data).toEqual(['–', 'empty']);
+  expect(series.map(({ name, data }) => [name, data])).toEqual([
+    ['web', [1, 2]],
+    ['–', [null, 3]],
+    ['empty', [null, 4]],
+  ]);
+  const map = draw({ shape: 'heatmap', answer, axis: 0, by: [1], measures: [2] }, LOOK);
+  expect((map.option as { series: { data: unknown[] }[] }).series[0]?.data).toEqual([
+    [0, 0, 1],
+    [1, 0, 2],
+    [1, 1, 3],
+    [1, 2, 4],
+  ]);
+});
+
+test('what is left out of a picture is told', () => {
+  const names = Array.from({ length: 2_001 }, (_, at) => `c${at}`);
+  const answer = (count: number): Answer => ({
+    columns: ['country', 'n'].map(name => ({ name, type: name === 'n' ? 'bigint' : 'text' })),
+    rows: names.slice(0, count).map(name => [name, 1]),
+  });
+  const lines = (count: number): Drawing => ({ shape: 'line', answer: answer(count), by: [0], measures: [1] });
+  expect([30, 31].map(count => undrawn(lines(count)))).toEqual(['', '30 of 31 series are drawn']);
+  expect((draw(lines(31), LOOK).option as { series: unknown[] }).series).toHaveLength(30);
+  expect(undrawn({ ...lines(31), shape: 'pie' })).toBe('');
+
+  expect(pivoted(answer(60), 1).left).toBe('');
+  expect(pivoted(answer(61), 1).left).toBe('60 of 61 columns');
+  const long = { columns: DRAWN.columns, rows: names.map(name => [name, '2026', 1]) };
+  expect(pivoted(long, 2).left).toBe('2,000 of 2,001 lines');
+});
+
 test('a band has dashed edges and is filled between them, and bars stand where something is out of order', () => {
   const answer: Answer = {
     columns: [
@@ -504,6 +550,9 @@ test('what does not stand beside the rows is told', () => {
     'No earlier value: HW-LAKE-074 it was stopped',
   ]);
   expect(missing(DRAWN)).toEqual([]);
+  const rows = Array.from({ length: 10_000 }, () => ['AT', '2026', 1]);
+  expect(missing({ ...DRAWN, rows })).toEqual(['The first 10,000 rows are here: there may be more']);
+  expect(missing({ ...DRAWN, rows }, 10_000)).toEqual([]);
 });
 
 test('what a removed chart says for others stays with them', () => {

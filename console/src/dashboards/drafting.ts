@@ -14,7 +14,7 @@ const PAUSE_MS = 800;
 const UNDO_MAX = 100;
 
 /** The name of a new dashboard until its author has given it one: nobody shares a draft of that. */
-export const UNNAMED = 'my-dashboard';
+const UNNAMED = 'my-dashboard';
 
 /** Where the newest text is: `overtaken` where somebody else has changed the draft since. */
 export type Where = 'node' | 'browser' | 'overtaken';

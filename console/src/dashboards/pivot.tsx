@@ -3,9 +3,9 @@
 import { Fragment } from 'react';
 import { figure } from '../charts/drawing.ts';
 import { type Grain, moment } from '../charts/grain.ts';
-import { type Answer, isTime, shown } from '../rows.ts';
+import { type Answer, isTime, key, shown } from '../rows.ts';
 import type { Drawn } from './asking.ts';
-import { key, TOTAL, totalsBy } from './beside.ts';
+import { TOTAL, totalsBy } from './beside.ts';
 
 /** Columns and rows that are drawn; more cannot be read. */
 const ACROSS_MAX = 60;
@@ -16,6 +16,8 @@ export interface Pivot {
   across: unknown[];
   down: unknown[][];
   cells: (number | undefined)[][];
+  /** What is not drawn, in words. */
+  left: string;
 }
 
 /** Turns rows around. Rows stay in the answer's order. */
@@ -33,12 +35,17 @@ export function pivoted({ rows }: Answer, axes: number): Pivot {
   const columns = [...across.values()]
     .sort((a, b) => shown(a).localeCompare(shown(b)) || nothing(a) - nothing(b))
     .slice(0, ACROSS_MAX);
+  const parts = [
+    across.size > ACROSS_MAX ? `${ACROSS_MAX} of ${across.size} columns` : '',
+    down.size > DOWN_MAX ? `${DOWN_MAX.toLocaleString('en-US')} of ${down.size.toLocaleString('en-US')} lines` : '',
+  ];
   // Equal heads stand beside each other, so that they can be one cell.
   const lines = [...down.values()].sort((a, b) => compare(a, b)).slice(0, DOWN_MAX);
   return {
     across: columns,
     down: lines,
     cells: lines.map(heads => columns.map(column => places.get(key([...heads, column])))),
+    left: parts.filter(Boolean).join(', '),
   };
 }
 
@@ -77,7 +84,7 @@ export function PivotTable(props: {
 }) {
   const { answer, grain, label, pick } = props;
   const { axes } = answer;
-  const { across, down, cells } = pivoted(answer, axes);
+  const { across, down, cells, left } = pivoted(answer, axes);
   const measures = answer.columns.slice(axes);
   const say = (value: unknown, column: number) =>
     isTime(answer.columns[column]?.type ?? '') ? moment(value, grain) : shown(value) || '–';
@@ -98,6 +105,11 @@ export function PivotTable(props: {
   const over = heads.map((_, column) => spans(down, column));
   return (
     <section className="grid fill pivot" aria-label={label} tabIndex={0}>
+      {left && (
+        <p className="muted" role="status">
+          {left} are shown
+        </p>
+      )}
       <table>
         <thead>
           <tr>

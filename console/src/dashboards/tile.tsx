@@ -2,10 +2,10 @@
 
 import { type ReactNode, useMemo, useRef, useState } from 'react';
 import { type Resource, useKind } from '../api.ts';
-import { type Drawing, figure } from '../charts/drawing.ts';
+import { type Drawing, figure, undrawn } from '../charts/drawing.ts';
 import { GRAINS, type Grain, moment, piece } from '../charts/grain.ts';
 import { path } from '../router.tsx';
-import { isTime, numeric, save, saveCsv, shown } from '../rows.ts';
+import { isTime, key, numeric, save, saveCsv, shown } from '../rows.ts';
 import { Grid } from '../ui/grid.tsx';
 import { Picture } from '../ui/lazy.tsx';
 import { Empty, Loading, Trouble } from '../ui/parts.tsx';
@@ -38,6 +38,8 @@ export function Tile({ source, chart, choice, handles }: Props) {
   const [statement, setStatement] = useState(false);
   const image = useRef<(() => Promise<Blob | null>) | null>(null);
   const title = titleOf(chart);
+  const drawing = useMemo(() => (data ? drawingOf(chart, data) : null), [chart, data]);
+  const unseen = useMemo(() => (drawing ? undrawn(drawing) : ''), [drawing]);
   const levels = choice.drill[chart.id] ?? [];
   const actionsOf = (row: number) => (data ? leads(source.spec, chart, choice, data, row, dashboards ?? []) : []);
   const pick = (row: number, at: Picked['at']) => {
@@ -84,7 +86,7 @@ export function Tile({ source, chart, choice, handles }: Props) {
       )}
       {data &&
         !error &&
-        missing(data).map(words => (
+        [...missing(data, chart.limit), ...(unseen && !asTable ? [unseen] : [])].map(words => (
           <p key={words} className="muted" role="status">
             {words}
           </p>
@@ -94,6 +96,7 @@ export function Tile({ source, chart, choice, handles }: Props) {
           <Body
             chart={chart}
             data={data}
+            drawing={drawing}
             asTable={asTable}
             pick={pick}
             leads={row => actionsOf(row).length > 0}
@@ -119,7 +122,7 @@ export function Tile({ source, chart, choice, handles }: Props) {
 function Levels({ chart, levels }: { chart: Chart; levels: unknown[] }) {
   const say = (value: unknown, level: number) => {
     const grain = chart.drill?.[level] ?? '';
-    return GRAINS.includes(grain as Grain) ? moment(value, grain as Grain) : shown(value) || '–';
+    return (GRAINS.includes(grain as Grain) ? moment(value, grain as Grain) : shown(value)) || '–';
   };
   return (
     <nav aria-label={`Levels of ${titleOf(chart)}`} className="levels">
@@ -171,7 +174,7 @@ export function leads(
     const value = values[at] ?? null;
     if (!filter) continue;
     const only = choice.filters[filter.id];
-    if (only?.length === 1 && shown(only[0]) === shown(value)) {
+    if (only && key(only) === key([value])) {
       actions.push({ label: `Any ${filter.label ?? filter.id}`, act: () => choose.filter(filter.id, []) });
     } else {
       actions.push({
@@ -206,15 +209,15 @@ export function leads(
 interface BodyProps {
   chart: Chart;
   data: Drawn;
+  drawing: Drawing | null;
   asTable: boolean;
   pick: (row: number, at: Picked['at']) => void;
   leads: (row: number) => boolean;
   image: (make: (() => Promise<Blob | null>) | null) => void;
 }
 
-function Body({ chart, data, asTable, pick, leads, image }: BodyProps) {
+function Body({ chart, data, drawing, asTable, pick, leads, image }: BodyProps) {
   const grain = data.grain ?? undefined;
-  const drawing = useMemo(() => drawingOf(chart, data), [chart, data]);
   if (data.rows.length === 0) return <Empty>Nothing at this time, with these filters.</Empty>;
   if (chart.type === 'kpi') return <Kpi chart={chart} answer={data} />;
   if (chart.type === 'pivot') {
@@ -253,7 +256,7 @@ function Body({ chart, data, asTable, pick, leads, image }: BodyProps) {
 }
 
 /** How a chart's columns are drawn. */
-export function drawingOf(chart: Chart, data: Drawn): Drawing | null {
+function drawingOf(chart: Chart, data: Drawn): Drawing | null {
   const { type: shape } = chart;
   if (shape === 'table' || shape === 'pivot' || shape === 'kpi') return null;
   const measures = data.columns.map((_, at) => at).filter(at => at >= data.axes);

@@ -4,7 +4,7 @@
  */
 
 /** A text, and the version that it goes on from; 0 for something new. */
-export interface Typed {
+interface Typed {
   text: string;
   version: number;
 }

@@ -6,7 +6,7 @@
  * Sugiyama, Tagawa, Toda: Methods for Visual Understanding of Hierarchical System Structures, 1981.
  */
 
-export interface Box {
+interface Box {
   id: string;
   width: number;
   height: number;
@@ -22,7 +22,7 @@ export interface Point {
   y: number;
 }
 
-export interface Placed {
+interface Placed {
   /** Upper left corners. */
   places: Map<string, Point>;
   /** For each line, in order: where it goes between its ends. */

@@ -1,7 +1,7 @@
 /** Home: what runs, how fast, what is wrong, and what could be started. */
 
 import { type Resource, useExecutions, useResources } from '../api.ts';
-import { course, rate, rates, sum, useTick, value, valuesOfLabel } from '../figures.ts';
+import { course, LETTERS, rate, rates, ratesOf, sum, useTick, value, valuesOfLabel } from '../figures.ts';
 import { bytes, count, plural as counted, perSecond } from '../format.ts';
 import { Link, path } from '../router.tsx';
 import { isSystem } from '../system.ts';
@@ -39,8 +39,8 @@ export function HomePage() {
 
 function Rates() {
   useTick();
-  const letters = sum([value('hw_flow_dead_letters_total'), value('hw_bus_dead_letters_total')]);
-  const more = sum([rate('hw_flow_dead_letters_total', {}, 60), rate('hw_bus_dead_letters_total', {}, 60)]);
+  const letters = sum(LETTERS.map(name => value(name)));
+  const more = ratesOf(LETTERS, 60).at(-1) ?? Number.NaN;
   const cpu = rates('hw_process_cpu_seconds_total');
   return (
     <Tiles>
@@ -57,7 +57,7 @@ function Rates() {
         <Spark values={course('hw_work_executions_running')} />
       </Tile>
       <Tile label="Dead letters" value={count(letters)} tone={more > 0 ? 'warn' : ''}>
-        <Spark values={rates('hw_flow_dead_letters_total')} />
+        <Spark values={ratesOf(LETTERS)} />
       </Tile>
       <Tile label="Memory" value={bytes(value('hw_process_resident_bytes'))}>
         <Spark values={course('hw_process_resident_bytes')} />

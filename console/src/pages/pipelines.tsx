@@ -194,7 +194,7 @@ export function endVertex(end: End, look = ''): Vertex {
 }
 
 /** The graph of a spec: source, steps, outputs, and what branches off. */
-export function pipelineGraph(pipeline: Resource): { vertices: Vertex[]; arcs: Arc[] } {
+function pipelineGraph(pipeline: Resource): { vertices: Vertex[]; arcs: Arc[] } {
   const { spec, metadata } = pipeline;
   const vertices = new Map<string, Vertex>();
   const arcs: Arc[] = [];

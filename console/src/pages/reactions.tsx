@@ -151,7 +151,7 @@ function next(schedule: Resource): string {
 }
 
 /** The graph: where events come from, what they pass, where they go. */
-export function reactionGraph(resource: Resource): Shape {
+function reactionGraph(resource: Resource): Shape {
   const { kind, spec, metadata } = resource;
   const vertices: Vertex[] = [];
   const arcs: Arc[] = [];

@@ -3,7 +3,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import { call, type Problem, queries, Refusal } from '../api.ts';
-import type { Drawing, Shape } from '../charts/drawing.ts';
+import { type Drawing, type Shape, undrawn } from '../charts/drawing.ts';
 import { keepUnsaved, unsaved } from '../editor/unsaved.ts';
 import { plural, span } from '../format.ts';
 import { useLocation, useParam } from '../router.tsx';
@@ -260,6 +260,7 @@ function Drawn({ answer }: { answer: Answer }) {
       measures: y.split(',').filter(Boolean).map(Number),
     };
   }, [shape, answer, x, y, by]);
+  const unseen = useMemo(() => undrawn(drawing), [drawing]);
   const option = (at: number) => (
     <option key={at} value={String(at)}>
       {columns[at]?.name}
@@ -309,9 +310,16 @@ function Drawn({ answer }: { answer: Answer }) {
         {measures.length === 0 ? (
           <Empty>No column of numbers is chosen.</Empty>
         ) : (
-          <div className="frame">
-            <Picture drawing={drawing} label={`Chart of ${measures.map(at => columns[at]?.name).join(', ')}`} />
-          </div>
+          <>
+            {unseen && (
+              <p className="muted" role="status">
+                {unseen}
+              </p>
+            )}
+            <div className="frame">
+              <Picture drawing={drawing} label={`Chart of ${measures.map(at => columns[at]?.name).join(', ')}`} />
+            </div>
+          </>
         )}
       </div>
     </Panel>

@@ -76,7 +76,7 @@ export function WorkflowsPage() {
 }
 
 /** A definition, written as an object or as text. */
-export function definitionOf(workflow: Resource): unknown {
+function definitionOf(workflow: Resource): unknown {
   if (workflow.spec.definition) return workflow.spec.definition;
   try {
     return parse(text(workflow.spec.text));

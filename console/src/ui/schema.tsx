@@ -13,7 +13,7 @@ interface Row {
 }
 
 /** What a reference means, and what is left of "this or nothing". What is said at a place counts more than what is said of all. */
-export function resolved(schema: unknown, root: unknown, steps = 0): unknown {
+function resolved(schema: unknown, root: unknown, steps = 0): unknown {
   const ref = text(at(schema, '$ref'));
   if (ref.startsWith('#/') && steps < DEPTH_MAX) {
     return { ...members(resolved(at(root, ...ref.slice(2).split('/')), root, steps + 1)), ...members(schema) };
@@ -37,7 +37,7 @@ export function schemaRows(schema: unknown, prefix = '', depth = 0, root = schem
 }
 
 /** A schema's type in a word or two. */
-export function typeOf(schema: unknown): string {
+function typeOf(schema: unknown): string {
   const type = at(schema, 'type');
   const names = (Array.isArray(type) ? type : [type]).map(text).filter(name => name && name !== 'null');
   const kinds = items(at(schema, 'oneOf')).map(form => at(form, 'const') ?? at(form, 'properties', 'type', 'const'));

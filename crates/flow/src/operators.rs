@@ -2,7 +2,7 @@
 //!
 //! What it is NOT: nothing here reads a log, a clock or VRL, waits, or draws a random number. An operator is a function
 //! of (its state, the event, the watermark), so the same input gives the same output after any crash, and the tests
-//! can hold it against [`batch`], which computes the same results from the whole list of events at once.
+//! can hold it against `batch`, which computes the same results from the whole list of events at once.
 //!
 //! How the runtime drives an [`Operator`], for each micro-batch:
 //! 1. [`time::Watermarks::observe`] for each event: on time, late, or implausible (the last two go to side streams);
@@ -22,7 +22,8 @@
 use headwater_base::Micros;
 
 pub mod aggregate;
-pub mod batch;
+#[cfg(test)]
+mod batch;
 pub mod codec;
 pub mod distinct;
 pub mod emission;

@@ -16,6 +16,7 @@ mod check;
 mod grain;
 pub mod text;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater_base::{Micros, Problem, Span, closest};
@@ -79,6 +80,12 @@ pub fn values(spec: &DashboardSpec, id: &str, search: &str, choice: &Choice) -> 
     let source = source(&filter.from, &conditions);
     let text = select(&columns, &source, 1, &["1".to_owned()], VALUES);
     Ok(Statement { text, source, grain: None, axes: 1 })
+}
+
+/// The values of filters that a reader has who has chosen none.
+pub fn defaults(spec: &DashboardSpec) -> BTreeMap<String, Vec<Value>> {
+    let narrowed = spec.filters.iter().filter(|filter| !filter.default.is_empty());
+    narrowed.map(|filter| (filter.id.clone(), filter.default.clone())).collect()
 }
 
 /// The chart with this id.
@@ -220,6 +227,8 @@ fn drilled(chart: &ChartSpec, choice: &Choice) -> Result<Vec<String>, Problem> {
     let mut conditions = Vec::new();
     for (level, value) in chart.drill.iter().zip(&choice.drill) {
         match (Grain::of(level), &chart.time) {
+            // Rows without a moment are a piece of their own.
+            (Some(_), Some(time)) if value.is_null() => conditions.push(format!("{} IS NULL", text::operand(time))),
             (Some(grain), Some(time)) => {
                 let from = value.as_str().and_then(begin).ok_or_else(|| {
                     Problem::new("HW-LAKE-071", format!("`{value}` is no moment of the level `{level}`"))

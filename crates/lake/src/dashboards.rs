@@ -4,6 +4,7 @@
 mod beside;
 mod together;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use headwater_kernel::port::sql::{Answer, Format, Question, Via};
 use headwater_kernel::{Kernel, Origin, kind};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::charts::{self, Grain, Statement};
 use crate::kinds::dashboard::{self, DashboardSpec};
@@ -110,6 +112,10 @@ fn is_cut(answer: &[u8], rows: usize) -> bool {
 }
 
 impl Charts for Dashboards {
+    fn defaults(&self, of: &Whose) -> Result<BTreeMap<String, Vec<Value>>, Problem> {
+        self.spec(of).map(|spec| charts::defaults(&spec))
+    }
+
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>> {
         Box::pin(async move {
             let spec = self.spec(of)?;

@@ -30,7 +30,7 @@ use crate::charts::text;
 use crate::ingests::Figures;
 use crate::kinds::ingest::{Calendar, IngestSpec, UNIT, space};
 use progress::{Progress, Remembered};
-use rows::{Lines, Row, bound, misfit, plain};
+use rows::{Lines, Row, bound, comparable, misfit, plain};
 
 /// A commit is made of so many rows.
 const COMMIT_ROWS: usize = 2_000;
@@ -166,6 +166,8 @@ impl Life {
                 // Rows that no commit has are read again.
                 drop(self.outbox.take());
                 self.bytes = 0;
+                // The relation may be another one by now.
+                self.kind = None;
                 let space = space(self.setup.name.as_str());
                 (self.progress, self.remembered) = Progress::take_up(&*self.setup.log, &space, self.setup.epoch);
                 let after = self.retry.map_or(RETRY_MIN, |(_, after)| (after * 2).min(RETRY_MAX));
@@ -235,12 +237,13 @@ impl Life {
             Value::String(text) => text,
             other => other.to_string(),
         });
+        let kind = self.kind(&column, &from).await?;
         let condition = match self.progress.watermark.as_deref().map(plain).or(start) {
-            None => format!("{column} IS NOT NULL"),
-            Some(since) => {
-                let kind = self.kind(&column, &from).await?;
-                format!("{column} >= {}", bound(&watermark.column, &kind, &since)?)
+            None => {
+                comparable(&watermark.column, &kind)?;
+                format!("{column} IS NOT NULL")
             }
+            Some(since) => format!("{column} >= {}", bound(&watermark.column, &kind, &since)?),
         };
         Ok(format!("SELECT * FROM {from} WHERE {condition} ORDER BY {column}"))
     }

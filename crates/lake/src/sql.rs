@@ -27,6 +27,7 @@ mod guarded;
 mod held;
 mod hints;
 mod information;
+mod json;
 mod keyed;
 mod lake;
 mod listed;

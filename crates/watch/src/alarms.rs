@@ -108,6 +108,7 @@ struct Life {
     inner: Arc<Inner>,
     name: Name,
     spec: AlarmSpec,
+    /// What the last look had chosen.
     choice: Choice,
     thresholds: Thresholds,
     figures: Arc<Figures>,
@@ -174,8 +175,13 @@ impl Life {
         }
     }
 
-    async fn ask(&self) -> Result<Look, Problem> {
+    async fn ask(&mut self) -> Result<Look, Problem> {
         let of = Whose::Named(self.spec.dashboard.clone());
+        // The page that an alert leads to has them as well.
+        self.choice = self.spec.choice()?;
+        for (id, values) in self.inner.charts.defaults(&of)? {
+            self.choice.filters.entry(id).or_insert(values);
+        }
         let Drawn { axes, answer, .. } = self.inner.charts.draw(&of, &self.spec.chart, &self.choice).await?;
         let gather = |mut all: Vec<u8>, chunk: Bytes| async move {
             if all.len() + chunk.len() > ANSWER_BYTES_MAX {
@@ -240,7 +246,7 @@ impl Life {
             "dashboard": spec.dashboard,
             "chart": spec.chart,
             "measure": spec.measure,
-            "filters": spec.filters,
+            "filters": self.choice.filters,
             "principal": self.choice.reader.as_str(),
             "rows": look.rows,
             "page": page,

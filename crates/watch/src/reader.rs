@@ -73,6 +73,7 @@ fn text(part: &str, found: &Value) -> Result<String, Refused> {
         Value::String(text) => text.replace('%', "%25").replace('/', "%2F"),
         Value::Number(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
+        Value::Null => return Err(Refused(format!("`{part}` of its cohort is missing"))),
         _ => return Err(Refused(format!("`{part}` of its cohort is a list or an object"))),
     };
     if text.is_empty() || text.len() > PART_BYTES_MAX {

@@ -74,6 +74,8 @@ impl Run {
         *self = match side {
             0 => Self::default(),
             side if side == before.side => Self { count: before.count.saturating_add(1), ..before },
+            // Where one interval is an anomaly, one that goes over to the other side goes on.
+            side if was_anomaly && shape.sustain <= 1 => Self { side, count: 1, from: before.from },
             side => Self { side, count: 1, from: index },
         };
         let is_anomaly = self.count >= shape.sustain;

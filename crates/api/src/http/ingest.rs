@@ -108,7 +108,7 @@ pub fn find_stream(log: &dyn Log, name: &str) -> Result<Arc<Stream>, Fault> {
     })
 }
 
-/// Applies the stream's schema and limits, and chooses partitions; `HW-API-006` where all events are too large together.
+/// Applies the stream's schema and limits, and chooses partitions; `HW-API-006` where all events together are too much.
 fn screen(api: &Api, stream: &Arc<Stream>, items: Vec<Item>, outcome: &mut Outcome) -> Result<Vec<Ready>, Fault> {
     let gate = api.kernel.validator(stream.name.as_str());
     let round = api.round.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -156,6 +156,17 @@ fn batch(value: &str) -> Bytes {
     builder.finish().freeze()
 }
 
+/// Produces one record to `orders`; its offset, or the error.
+async fn produce(peer: &mut Peer, records: Bytes) -> Result<i64, i16> {
+    let data = produce_request::PartitionProduceData::default().with_records(Some(records));
+    let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
+    let request = ProduceRequest::default().with_acks(-1);
+    let request = request.with_topic_data(vec![topic.with_partition_data(vec![data])]);
+    let answer: ProduceResponse = peer.ask(0, 9, request).await;
+    let answer = &answer.responses[0].partition_responses[0];
+    if answer.error_code == 0 { Ok(answer.base_offset) } else { Err(answer.error_code) }
+}
+
 async fn create(peer: &mut Peer, version: i16) -> MetadataResponse {
     let topic = metadata_request::MetadataRequestTopic::default().with_name(Some(name("orders").into()));
     let request = MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);

@@ -1,21 +1,18 @@
-//! The same results from the whole list of events at once: simple, slow, and what the operators are held against. Also
-//! what `headwater reconcile` computes a time range with.
+//! The same results from the whole list of events at once: simple, slow, and what the operators are held against.
 //!
-//! What it is NOT: incremental, and it knows no watermark: every event given is taken.
+//! What it is NOT: part of the product, or incremental. It knows no watermark: every event given is taken.
 //!
 //! Differences from a running operator that are no errors: revisions are all 1, and a session has the id of its first
-//! event, whereas a running one keeps the id of the event that arrived first. [`differences`] looks past both.
+//! event, whereas a running one keeps the id of the event that arrived first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use headwater_base::Micros;
 
 use crate::operators::measure::Measured;
 use crate::operators::session::id;
-use crate::operators::{
-    Input, Measure, Position, SessionConfig, SessionRow, Tombstone, Value, WindowConfig, WindowRow,
-};
+use crate::operators::{Input, Measure, Position, SessionConfig, SessionRow, Value, WindowConfig, WindowRow};
 
 /// An event with what its step has computed of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,60 +89,6 @@ pub fn aggregate(measures: &[Measure], items: &[Item<'_>], inside: impl Fn(&Item
     measure(measures, &items)
 }
 
-/// What has to be done to a set of sessions given out before, to make it the true one.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Differences {
-    /// Sessions that are right as they are.
-    pub same: usize,
-    /// Sessions that were missing or wrong, as they have to be given out.
-    pub upserts: Vec<SessionRow>,
-    /// Sessions that must go.
-    pub tombstones: Vec<Tombstone>,
-}
-
-/// Compares the newest revisions given out with the truth. A true session takes over the id of the given session it
-/// shares the most time with, the earlier one on a tie, and that one's next revision; other given sessions go.
-pub fn differences(given: &[SessionRow], truth: &[SessionRow]) -> Differences {
-    let mut by_key: HashMap<&Bytes, Vec<&SessionRow>> = HashMap::new();
-    for row in given {
-        by_key.entry(&row.key).or_default().push(row);
-    }
-    let mut result = Differences::default();
-    let mut heirs: HashMap<u128, u128> = HashMap::new();
-    for row in truth {
-        let candidates = by_key.entry(&row.key).or_default();
-        candidates.sort_by_key(|other| (other.start, other.session_id));
-        let shared = |other: &SessionRow| row.end.min(other.end).0.saturating_sub(row.start.max(other.start).0);
-        let best = candidates.iter().enumerate().filter(|(_, other)| shared(other) >= 0);
-        let best = best.max_by_key(|(index, other)| (shared(other), std::cmp::Reverse(*index))).map(|(index, _)| index);
-        let Some(index) = best else {
-            result.upserts.push(row.clone());
-            continue;
-        };
-        let old = candidates.remove(index);
-        for other in candidates.iter().filter(|other| shared(other) >= 0) {
-            heirs.entry(other.session_id).or_insert(old.session_id);
-        }
-        let want = SessionRow { session_id: old.session_id, revision: old.revision, ..row.clone() };
-        if want == *old {
-            result.same += 1;
-        } else {
-            result.upserts.push(SessionRow { revision: old.revision.saturating_add(1), ..want });
-        }
-    }
-    for row in by_key.into_values().flatten() {
-        result.tombstones.push(Tombstone {
-            key: row.key.clone(),
-            session_id: row.session_id,
-            revision: row.revision.saturating_add(1),
-            merged_into: heirs.get(&row.session_id).copied().unwrap_or(row.session_id),
-            hops: row.hops,
-        });
-    }
-    result.tombstones.sort_by(|a, b| (&a.key, a.session_id).cmp(&(&b.key, b.session_id)));
-    result
-}
-
 /// The items of each key, in the order of (event time, position).
 fn by_key<'a, 'b>(items: &'b [Item<'a>]) -> BTreeMap<&'b Bytes, Vec<&'b Item<'a>>> {
     let mut keys: BTreeMap<&Bytes, Vec<&Item<'a>>> = BTreeMap::new();
@@ -168,6 +111,3 @@ fn measure(measures: &[Measure], items: &[&Item<'_>]) -> Vec<Value> {
     };
     measures.iter().enumerate().map(of).collect()
 }
-
-#[cfg(test)]
-mod tests;

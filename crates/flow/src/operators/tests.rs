@@ -60,7 +60,7 @@ fn measures() -> Vec<Measure> {
     ]
 }
 
-fn inputs(seed: u8) -> Vec<Input<'static>> {
+pub(super) fn inputs(seed: u8) -> Vec<Input<'static>> {
     let number =
         if seed.is_multiple_of(5) { Input::Float(f64::from(seed) / 10.0) } else { Input::Int(i64::from(seed) - 100) };
     let text = Input::Text(["a", "b", "c", "d", "e", "f", "g"][usize::from(seed) % 7]);
@@ -185,8 +185,6 @@ fn check_sessions(config: &SessionConfig, script: &[Step]) {
     let given = session_rows(consumer);
     let truth = batch::sessions(config, &taken);
     assert_eq!(anonymous(&given), anonymous(&truth));
-    let differences = batch::differences(&given, &truth);
-    assert_eq!((differences.same, differences.upserts.len(), differences.tombstones.len()), (truth.len(), 0, 0));
 }
 
 proptest! {

@@ -4,37 +4,52 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use headwater_kernel::port::{Json, LookupError};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::lookup::{Answer, Lookups};
 use crate::runtime::parking::Ticket;
 
-/// What comes of asking.
-pub enum Asked {
-    /// It is known.
-    Answer(Result<Option<Json>, LookupError>),
-    /// It has to be asked for.
-    Later,
+/// A step's way to ask, from a pipeline's thread. What it answers is checked JSON.
+pub struct Asking {
+    lookups: Lookups,
+    inbox: Arc<Inbox>,
+    /// Nobody waits for the event: every question gets all its tries.
+    patient: bool,
 }
 
-/// A step's way to ask. What it answers is [`crate::lookup::Answer`]: checked JSON.
-pub trait Asking: Send + Sync {
+impl Asking {
+    /// Asks `lookups`; answers come to `inbox`.
+    pub fn new(lookups: Lookups, inbox: Arc<Inbox>, patient: bool) -> Self {
+        Self { lookups, inbox, patient }
+    }
+
     /// The answer, if it is known without waiting. `now` is the clock's elapsed time when the micro-batch began: it is not
     /// read for each event.
-    fn at_once(&self, key: &str, now: Duration) -> Asked;
+    pub fn at_once(&self, key: &str, now: Duration) -> Option<Answer> {
+        self.lookups.at_once(key, now)
+    }
 
     /// Asks with the next [`Asking::send`]; the answer comes to the pipeline's [`Inbox`] under `ticket` and `step`.
-    fn ask(&self, key: &str, ticket: Ticket, step: usize);
+    pub fn ask(&self, key: &str, ticket: Ticket, step: usize) {
+        let inbox = Arc::clone(&self.inbox);
+        self.lookups.ask(key, Box::new(move |answer| inbox.put(Reply { ticket, step, answer })));
+    }
 
     /// Has the questions go out that have gathered. Costs next to nothing when there is none.
-    fn send(&self);
+    pub fn send(&self) {
+        self.lookups.send();
+    }
 
     /// How long an event waits for an answer.
-    fn wait(&self) -> Duration;
+    pub fn wait(&self) -> Duration {
+        if self.patient { self.wait_at_leisure() } else { self.lookups.policy().wait }
+    }
 
     /// How long an event waits that is retried, for which nobody waits.
-    fn wait_at_leisure(&self) -> Duration;
+    pub fn wait_at_leisure(&self) -> Duration {
+        self.lookups.policy().at_leisure()
+    }
 }
 
 /// An answer for a parked event.
@@ -45,7 +60,7 @@ pub struct Reply {
     /// The step that asked.
     pub step: usize,
     /// The answer.
-    pub answer: Result<Option<Json>, LookupError>,
+    pub answer: Answer,
 }
 
 /// Where answers arrive, from any thread.

@@ -2,7 +2,6 @@
 //! enrichment on demand.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ahash::HashMap;
 use headwater_base::{Clock, Problem, Span, closest};
@@ -12,8 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::compile::Plan;
 use crate::lookup::{Lookups, Policy};
-use crate::runtime::asking::{Asked, Asking, Inbox, Reply};
-use crate::runtime::parking::Ticket;
+use crate::runtime::asking::{Asking, Inbox};
 use crate::spec::{BreakerSpec, CacheSpec, StepSpec};
 
 /// The lookup behind score steps.
@@ -111,18 +109,18 @@ fn policy(
 
 impl Backends {
     /// The way a pipeline's thread asks.
-    pub fn asking(&self, inbox: &Arc<Inbox>) -> HashMap<usize, Arc<dyn Asking>> {
+    pub fn asking(&self, inbox: &Arc<Inbox>) -> HashMap<usize, Arc<Asking>> {
         self.callers(inbox, false)
     }
 
     /// The same where nobody waits for the event: every question gets all its tries.
-    pub fn asking_patiently(&self, inbox: &Arc<Inbox>) -> HashMap<usize, Arc<dyn Asking>> {
+    pub fn asking_patiently(&self, inbox: &Arc<Inbox>) -> HashMap<usize, Arc<Asking>> {
         self.callers(inbox, true)
     }
 
-    fn callers(&self, inbox: &Arc<Inbox>, patient: bool) -> HashMap<usize, Arc<dyn Asking>> {
-        let caller = |lookups: &Lookups| Caller { lookups: lookups.clone(), inbox: Arc::clone(inbox), patient };
-        self.0.iter().map(|(step, lookups)| (*step, Arc::new(caller(lookups)) as Arc<dyn Asking>)).collect()
+    fn callers(&self, inbox: &Arc<Inbox>, patient: bool) -> HashMap<usize, Arc<Asking>> {
+        let caller = |lookups: &Lookups| Arc::new(Asking::new(lookups.clone(), Arc::clone(inbox), patient));
+        self.0.iter().map(|(step, lookups)| (*step, caller(lookups))).collect()
     }
 
     /// One step's backend.
@@ -134,35 +132,5 @@ impl Backends {
     pub fn figures(&self, plan: &Plan) -> Vec<(String, Vec<(&'static str, u64)>)> {
         let of = |(step, lookups): (&usize, &Lookups)| Some((plan.steps.get(*step)?.id.to_string(), lookups.figures()));
         self.0.iter().filter_map(of).collect()
-    }
-}
-
-/// A thread's side of a backend.
-struct Caller {
-    lookups: Lookups,
-    inbox: Arc<Inbox>,
-    patient: bool,
-}
-
-impl Asking for Caller {
-    fn at_once(&self, key: &str, now: Duration) -> Asked {
-        self.lookups.at_once(key, now).map_or(Asked::Later, Asked::Answer)
-    }
-
-    fn ask(&self, key: &str, ticket: Ticket, step: usize) {
-        let inbox = Arc::clone(&self.inbox);
-        self.lookups.ask(key, Box::new(move |answer| inbox.put(Reply { ticket, step, answer })));
-    }
-
-    fn send(&self) {
-        self.lookups.send();
-    }
-
-    fn wait(&self) -> Duration {
-        if self.patient { self.wait_at_leisure() } else { self.lookups.policy().wait }
-    }
-
-    fn wait_at_leisure(&self) -> Duration {
-        self.lookups.policy().at_leisure()
     }
 }

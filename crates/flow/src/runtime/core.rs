@@ -77,7 +77,7 @@ pub struct Surroundings {
     /// State below the changes of one commit.
     pub kept: Box<dyn Kept + Send>,
     /// The lookup and score steps' way to ask, by step.
-    pub asking: HashMap<usize, Arc<dyn Asking>>,
+    pub asking: HashMap<usize, Arc<Asking>>,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
     /// Counters.

@@ -77,7 +77,7 @@ pub struct Setup {
     /// The bounds.
     pub limits: Arc<Limits>,
     /// How lookup and score steps ask, by step.
-    pub asking: HashMap<usize, Arc<dyn Asking>>,
+    pub asking: HashMap<usize, Arc<Asking>>,
     /// Where answers come in; also wakes the thread.
     pub inbox: Arc<Inbox>,
     /// Counters.

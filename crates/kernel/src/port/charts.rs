@@ -131,6 +131,12 @@ pub struct Before {
 
 /// Answers charts: it knows dashboards and asks SQL.
 pub trait Charts: Send + Sync {
+    /// The values of filters that a reader has who has chosen none, by the filter's id.
+    ///
+    /// # Errors
+    /// `HW-KERNEL-012` without the dashboard, `HW-LAKE-070` for a draft that cannot be.
+    fn defaults(&self, of: &Whose) -> Result<BTreeMap<String, Vec<Value>>, Problem>;
+
     /// The rows of a chart.
     ///
     /// # Errors

@@ -101,6 +101,14 @@ fn a_chart_of_a_sheet_has_the_filters_and_the_times_of_the_dashboard() {
 }
 
 #[test]
+fn filters_that_nobody_has_chosen_have_their_defaults() {
+    let mut spec = spec(json!([]));
+    assert!(defaults(&spec).is_empty());
+    spec.filters[0].default = vec![json!("CH"), Value::Null];
+    assert_eq!(json!(defaults(&spec)), json!({"country": ["CH", null]}));
+}
+
+#[test]
 fn a_drill_leads_from_level_to_level() {
     let years = json!({"id": "c", "type": "bar", "from": "orders", "time": "at", "drill": ["year", "month", "day"],
         "measures": [{"name": "n", "expr": "count(*)"}]});
@@ -116,6 +124,9 @@ fn a_drill_leads_from_level_to_level() {
         "SELECT date_trunc('day', at) AS \"at\", count(*) AS \"n\"\nFROM orders\n\
          WHERE at >= TIMESTAMP '2026-01-01T00:00:00Z' AND at < TIMESTAMP '2026-01-01T00:00:00Z' + INTERVAL '1 year' \
          AND at >= TIMESTAMP '2026-02-01T00:00:00Z' AND at < TIMESTAMP '2026-02-01T00:00:00Z' + INTERVAL '1 month'\n"
+    ));
+    assert!(drilled(&years, json!([null])).starts_with(
+        "SELECT date_trunc('month', at) AS \"at\", count(*) AS \"n\"\nFROM orders\nWHERE at IS NULL\nGROUP"
     ));
     let places = json!({"id": "c", "type": "pie", "from": "orders", "drill": ["country", "city"],
         "measures": [{"name": "n", "expr": "count(*)"}]});

@@ -77,6 +77,14 @@ pub fn plain(value: &str) -> String {
     serde_json::from_str::<String>(value).unwrap_or_else(|_| value.to_owned())
 }
 
+/// Refuses a type that no watermark can have, before there is a value.
+///
+/// # Errors
+/// `HW-LAKE-082`.
+pub fn comparable(column: &str, kind: &str) -> Result<(), Problem> {
+    bound(column, kind, "0").map(drop)
+}
+
 /// A value of a column as a literal of the column's type, `kind` in SQL's words.
 ///
 /// # Errors

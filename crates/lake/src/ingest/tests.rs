@@ -23,6 +23,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct Relational {
     rows: Mutex<Vec<(Option<i64>, String)>>,
     asked: Mutex<Vec<String>>,
+    /// The type of `n`, if it is no `bigint`.
+    kind: Mutex<Option<&'static str>>,
     /// How many rows come before the answer ends with a problem.
     ends: Mutex<Option<(usize, &'static str)>>,
 }
@@ -42,7 +44,8 @@ impl Sql for Relational {
         if !end.is_empty() {
             chunks.push(Err(Problem::new(end, "it ends here")));
         }
-        let columns = vec![Column { name: "n".to_owned(), kind: "bigint".to_owned() }];
+        let kind = self.kind.lock().unwrap_or("bigint").to_owned();
+        let columns = vec![Column { name: "n".to_owned(), kind }];
         futures::future::ready(Ok(Answer { columns, body: Box::pin(futures::stream::iter(chunks)) })).boxed()
     }
 
@@ -174,6 +177,22 @@ fn rows_above_the_watermark_come_once() {
     assert_eq!(bench.events().len(), 6, "nothing is new");
     assert!(Bench::told(&second).contains("6 rows in 3 runs"), "{}", Bench::told(&second));
     bench.stop(&second);
+}
+
+#[test]
+fn a_type_without_order_is_told_before_the_first_row_and_asked_for_again() {
+    let bench = Bench::new(json!({"watermark": {"column": "n"}}));
+    bench.rows(&[(1, "a")]);
+    *bench.sql.kind.lock() = Some("double");
+    let ingesting = bench.start();
+    bench.ran(&ingesting, 1);
+    assert!(Bench::told(&ingesting).contains("HW-LAKE-082"), "{}", Bench::told(&ingesting));
+    assert_eq!(bench.events(), Vec::<String>::new());
+    *bench.sql.kind.lock() = None;
+    bench.clock.advance(RETRY_MIN);
+    bench.ran(&ingesting, 2);
+    assert_eq!(bench.events(), ["a"]);
+    bench.stop(&ingesting);
 }
 
 #[test]

@@ -3,16 +3,17 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array as _, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
-use arrow::json::writer::{JsonArray, LineDelimited};
-use arrow::json::{StructMode, Writer, WriterBuilder};
+use arrow::json::writer::NullableEncoder;
 use bytes::Bytes;
 use headwater_kernel::port::sql::Format;
 use parking_lot::Mutex;
+use serde_json::Value;
 
+use super::json;
 use super::types::columns;
 
 /// Turns batches into the bytes of one answer.
@@ -22,8 +23,10 @@ pub struct Encoder {
 }
 
 enum Form {
-    Json(Writer<Written, JsonArray>),
-    Ndjson(Writer<Written, LineDelimited>),
+    /// Rows are lists; whether there has been one.
+    Json(bool),
+    /// Rows are objects.
+    Ndjson,
     Csv(Box<arrow::csv::Writer<Written>>),
     Arrow(StreamWriter<Written>),
 }
@@ -57,16 +60,15 @@ impl Encoder {
                     .into_iter()
                     .map(|column| serde_json::json!({"name": column.name, "type": column.kind}))
                     .collect();
-                let head = format!("{{\"columns\":{},\"rows\":", serde_json::Value::Array(columns));
+                let head = format!("{{\"columns\":{},\"rows\":[", Value::Array(columns));
                 written.0.lock().extend_from_slice(head.as_bytes());
-                let builder = WriterBuilder::new().with_explicit_nulls(true).with_struct_mode(StructMode::ListOnly);
-                Form::Json(builder.build(into))
+                Form::Json(false)
             }
-            Format::Ndjson => Form::Ndjson(WriterBuilder::new().with_explicit_nulls(true).build(into)),
+            Format::Ndjson => Form::Ndjson,
             Format::Csv => {
                 let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(into);
                 // The header goes out even where no row follows.
-                writer.write(&RecordBatch::new_empty(schema.clone()))?;
+                writer.write(&flat(&RecordBatch::new_empty(schema.clone()))?)?;
                 Form::Csv(Box::new(writer))
             }
             Format::Arrow => Form::Arrow(StreamWriter::try_new(into, schema)?),
@@ -80,9 +82,9 @@ impl Encoder {
     /// A value that the format has no form for.
     pub fn rows(&mut self, batch: &RecordBatch) -> Result<Bytes, ArrowError> {
         match &mut self.form {
-            Form::Json(writer) => writer.write(batch)?,
-            Form::Ndjson(writer) => writer.write(batch)?,
-            Form::Csv(writer) => writer.write(batch)?,
+            Form::Json(begun) => lists(batch, begun, &mut self.written.0.lock())?,
+            Form::Ndjson => objects(batch, &mut self.written.0.lock())?,
+            Form::Csv(writer) => writer.write(&flat(batch)?)?,
             Form::Arrow(writer) => writer.write(batch)?,
         }
         Ok(self.take())
@@ -94,12 +96,8 @@ impl Encoder {
     /// None that is known.
     pub fn end(mut self) -> Result<Bytes, ArrowError> {
         match &mut self.form {
-            Form::Json(writer) => {
-                writer.finish()?;
-                self.written.0.lock().push(b'}');
-            }
-            Form::Ndjson(writer) => writer.finish()?,
-            Form::Csv(_) => {}
+            Form::Json(_) => self.written.0.lock().extend_from_slice(b"]}"),
+            Form::Ndjson | Form::Csv(_) => {}
             Form::Arrow(writer) => writer.finish()?,
         }
         Ok(self.take())
@@ -108,4 +106,66 @@ impl Encoder {
     fn take(&self) -> Bytes {
         std::mem::take(&mut *self.written.0.lock()).into()
     }
+}
+
+fn encoders(batch: &RecordBatch) -> Result<Vec<NullableEncoder<'_>>, ArrowError> {
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+    columns.map(|(field, values)| json::encoder(field, values)).collect()
+}
+
+/// Appends rows as lists with commas between them.
+fn lists(batch: &RecordBatch, begun: &mut bool, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+    let mut columns = encoders(batch)?;
+    for row in 0..batch.num_rows() {
+        if std::mem::replace(begun, true) {
+            out.push(b',');
+        }
+        out.push(b'[');
+        for (at, column) in columns.iter_mut().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            json::put(column, row, out);
+        }
+        out.push(b']');
+    }
+    Ok(())
+}
+
+/// Appends rows as objects, each on its line.
+fn objects(batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+    let mut columns = encoders(batch)?;
+    let names = batch.schema_ref().fields().iter().map(|field| Value::from(field.name().as_str()).to_string());
+    let names: Vec<String> = names.collect();
+    for row in 0..batch.num_rows() {
+        out.push(b'{');
+        for (at, (column, name)) in columns.iter_mut().zip(&names).enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(name.as_bytes());
+            out.push(b':');
+            json::put(column, row, out);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+    Ok(())
+}
+
+/// Rows whose values are single ones: lists, structs and maps, which CSV has no form for, are texts of JSON.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    if !batch.columns().iter().any(|values| values.data_type().is_nested()) {
+        return Ok(batch.clone());
+    }
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, values) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        if values.data_type().is_nested() {
+            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
+            columns.push(Arc::new(json::texts(field, values)?) as ArrayRef);
+        } else {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(values));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }

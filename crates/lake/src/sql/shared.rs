@@ -45,6 +45,7 @@ use tokio::time::Instant;
 
 use super::cache::Key;
 use super::guarded::Guarded;
+use super::queries::Query;
 use super::running::apart;
 use super::{Begun, Inner, Reply, Turn, fault, of_query, pins, start};
 

@@ -362,6 +362,28 @@ fn answers_come_in_the_form_that_was_asked_for() {
     assert_eq!(house.text(&none, Format::Ndjson).unwrap(), "");
 }
 
+/// In JSON lists, structs and what `->` finds are what they are; in CSV they are texts of it.
+#[test]
+fn what_is_nested_is_json_in_every_answer() {
+    let house = House::new(Limits::default());
+    house.append(7, 8);
+    let statement = format!(
+        "SELECT value->'kind' AS k, value->'of' AS o, value->'none' AS x, make_array(1, NULL) AS l,
+             named_struct('a', key, 'b', make_array(1)) AS s FROM {ORDERS}"
+    );
+    assert_eq!(house.rows(&statement), json!([["odd", {"deep": [7]}, null, [1, null], {"a": "k7", "b": [1]}]]));
+    let line = house.text(&statement, Format::Ndjson).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(&line).unwrap(),
+        json!({"k": "odd", "o": {"deep": [7]}, "x": null, "l": [1, null], "s": {"a": "k7", "b": [1]}})
+    );
+    assert_eq!(
+        house.text(&statement, Format::Csv).unwrap(),
+        "k,o,x,l,s\n\"\"\"odd\"\"\",\"{\"\"deep\"\":[7]}\",,\"[1,null]\",\"{\"\"a\"\":\"\"k7\"\",\"\"b\"\":[1]}\"\n"
+    );
+    assert_eq!(house.text(&format!("{statement} WHERE key = 'none'"), Format::Csv).unwrap(), "k,o,x,l,s\n");
+}
+
 /// The second answer is the first one's bytes while nothing has changed, and only then.
 #[test]
 fn an_answer_is_kept_until_an_event_comes() {

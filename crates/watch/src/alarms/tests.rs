@@ -1,5 +1,6 @@
 //! Alarms over the real log; the chart is settable.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,10 +23,15 @@ const MINUTE: i64 = 60_000_000;
 #[derive(Default)]
 struct Settable {
     answer: Mutex<Option<Value>>,
+    defaults: Mutex<BTreeMap<String, Vec<Value>>>,
     asked: Mutex<Vec<(Whose, String, Choice)>>,
 }
 
 impl Charts for Settable {
+    fn defaults(&self, _: &Whose) -> Result<BTreeMap<String, Vec<Value>>, Problem> {
+        Ok(self.defaults.lock().clone())
+    }
+
     fn draw<'a>(&'a self, of: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>> {
         self.asked.lock().push((of.clone(), chart.to_owned(), choice.clone()));
         let answer = self.answer.lock().clone();
@@ -187,6 +193,24 @@ fn an_alarm_is_told_of_once_with_what_it_looked_at() {
     let alerts = bench.alerts(2);
     assert_eq!((&alerts[1]["state"], &alerts[1]["rows"]), (&json!("cleared"), &json!([])));
     bench.stop(&second);
+}
+
+#[test]
+fn an_alarm_looks_at_what_its_link_shows() {
+    let mut bench = Bench::new();
+    bench.spec.sustain = 1;
+    *bench.charts.defaults.lock() = [("country", vec![json!("DE")]), ("city", vec![json!("Bern")])]
+        .map(|(id, values)| (id.to_owned(), values))
+        .into();
+    let watching = bench.start();
+    bench.set(json!([["Bern", 3, 1.0]]));
+    bench.minute(&watching);
+    let alert = bench.alerts(1).remove(0);
+    assert_eq!(alert["filters"], json!({"country": ["CH", null], "city": ["Bern"]}), "its own come first");
+    let page = "/console/dashboards/sales?f.city=%5B%22Bern%22%5D&f.country=%5B%22CH%22%2Cnull%5D&t=1h";
+    assert_eq!(alert["page"], page);
+    assert_eq!(json!(bench.charts.asked.lock()[0].2.filters), alert["filters"]);
+    bench.stop(&watching);
 }
 
 #[test]

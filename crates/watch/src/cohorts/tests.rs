@@ -179,6 +179,23 @@ fn a_series_that_never_moves_has_a_band_without_width() {
 }
 
 #[test]
+fn an_anomaly_that_goes_over_to_the_other_side_ends_as_the_one_that_began() {
+    let mut values = vec![500.0; 20 * DAY];
+    values[18 * DAY] += 3.0;
+    values[18 * DAY + 1] -= 3.0;
+    let shape = crate::shape::Shape { sustain: 1, ..hourly() };
+    let all = told(&shape, &records("a", &values), NEVER);
+    let said = |hour: usize| {
+        let all = verdicts(&all);
+        (all[hour]["change"].clone(), all[hour]["since"].clone(), all[hour]["anomaly"].clone())
+    };
+    let since = json!(time(18 * 24));
+    assert_eq!(said(18 * DAY), (json!("began"), since.clone(), json!(true)));
+    assert_eq!(said(18 * DAY + 1), (Value::Null, since.clone(), json!(true)));
+    assert_eq!(said(18 * DAY + 2), (json!("ended"), since, json!(false)));
+}
+
+#[test]
 fn an_outage_is_an_anomaly_where_a_missing_value_is_zero() {
     let (values, _) = series(Nature::Counts, 7);
     let mut all = Vec::new();
@@ -228,6 +245,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
         (json!({"who": "a", "time": at, "value": "NaN"}), "its value is missing or is no number"),
         (json!({"who": "a", "time": at, "value": 1e300}), "its value is 1e300; it can be 9.007199254740992e15 at most"),
         (json!({"time": at, "value": 1}), "`who` of its cohort is missing"),
+        (json!({"who": null, "time": at, "value": 1}), "`who` of its cohort is missing"),
         (json!({"who": [], "time": at, "value": 1}), "`who` of its cohort is a list or an object"),
         (json!({"who": "", "time": at, "value": 1}), "`who` of its cohort has 0 bytes; it can have 1 to 256"),
         (

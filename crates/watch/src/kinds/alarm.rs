@@ -68,7 +68,8 @@ pub struct AlarmSpec {
     /// The measure. The chart's first one if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measure: Option<String>,
-    /// Values of the dashboard's filters, by the filter's id: they go with every alert.
+    /// Values of the dashboard's filters, by the filter's id: they go with every alert. Those left out have the
+    /// dashboard's own defaults.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filters: BTreeMap<String, Vec<Value>>,
     /// How far back it looks. As far as the dashboard does at first if it is left out.

@@ -2,20 +2,10 @@
 
 use super::*;
 
-async fn produce(peer: &mut Peer, count: usize) {
+async fn produce_some(peer: &mut Peer, count: usize) {
     for _ in 0..count {
-        assert_eq!(produced(peer, "v").await, 0);
+        produce(peer, batch("v")).await.unwrap();
     }
-}
-
-/// Error code of a record that is sent.
-async fn produced(peer: &mut Peer, value: &str) -> i16 {
-    let data = produce_request::PartitionProduceData::default().with_records(Some(batch(value)));
-    let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
-    let request = ProduceRequest::default().with_acks(-1);
-    let request = request.with_topic_data(vec![topic.with_partition_data(vec![data])]);
-    let answer: ProduceResponse = peer.ask(0, 9, request).await;
-    answer.responses[0].partition_responses[0].error_code
 }
 
 /// Error code and low watermark.
@@ -33,7 +23,7 @@ async fn delete_records(peer: &mut Peer, version: i16, partition: i32, offset: i
 async fn records_are_deleted_up_to_an_offset_and_never_come_back() {
     let mut peer = Peer::of(&Arc::new(House::real(Limits::default()).await)).await;
     create(&mut peer, 12).await;
-    produce(&mut peer, 10).await;
+    produce_some(&mut peer, 10).await;
     assert_eq!(delete_records(&mut peer, 0, 0, 3).await, (0, 3));
     assert_eq!(delete_records(&mut peer, 1, 0, 2).await, (0, 3), "the start never goes back");
     assert_eq!(delete_records(&mut peer, 2, 0, 11).await, (1, -1), "behind the end");
@@ -106,10 +96,10 @@ async fn a_stream_takes_as_large_a_batch_as_it_says() {
     let mut peer = Peer::new().await;
     create(&mut peer, 12).await;
     let large = "x".repeat(2 << 20);
-    assert_eq!(produced(&mut peer, &large).await, 10, "over the default");
+    assert_eq!(produce(&mut peer, batch(&large)).await, Err(10), "over the default");
     assert_eq!(alter(&mut peer, 2, &[("max.message.bytes", "3000000")], false).await, 0);
-    assert_eq!(produced(&mut peer, &large).await, 0);
-    assert_eq!(produced(&mut peer, &"x".repeat(3_000_000)).await, 10);
+    assert_eq!(produce(&mut peer, batch(&large)).await, Ok(0));
+    assert_eq!(produce(&mut peer, batch(&"x".repeat(3_000_000))).await, Err(10));
     // Nothing is promised that the log would not keep.
     assert_eq!(alter(&mut peer, 2, &[("max.message.bytes", "8388608")], false).await, 0);
     assert_eq!(alter(&mut peer, 2, &[("max.message.bytes", "8388609")], false).await, 40);
@@ -204,7 +194,7 @@ async fn topics_are_not_made_by_naming_them_where_that_is_switched_off() {
 async fn the_one_leader_has_epoch_0_since_the_beginning() {
     let mut peer = Peer::new().await;
     create(&mut peer, 12).await;
-    produce(&mut peer, 5).await;
+    produce_some(&mut peer, 5).await;
     for version in 2..=4 {
         // Partition, the epoch the client believes in, the epoch it asks for; code, epoch and end it is told.
         let cases = [(0, -1, 0, (0, 0, 5)), (1, -1, 0, (0, 0, 0)), (0, -1, 1, (0, -1, -1)), (9, -1, 0, (3, -1, -1))];

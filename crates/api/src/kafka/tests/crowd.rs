@@ -84,13 +84,7 @@ async fn clients_that_do_not_read_neither_fill_memory_nor_block_others() {
     let mut peer = Peer::of(&house).await;
     create(&mut peer, 12).await;
     for _ in 0..8 {
-        let records = batch(&"x".repeat(MIB - 1_000));
-        let data = produce_request::PartitionProduceData::default().with_records(Some(records));
-        let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
-        let request = ProduceRequest::default().with_acks(-1);
-        let request = request.with_topic_data(vec![topic.with_partition_data(vec![data])]);
-        let answer: ProduceResponse = peer.ask(0, 9, request).await;
-        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+        produce(&mut peer, batch(&"x".repeat(MIB - 1_000))).await.unwrap();
     }
     let mut silent = Vec::new();
     for _ in 0..30 {

@@ -5,17 +5,6 @@ use headwater_testkit::{FaultyDisk, log_on};
 
 use super::*;
 
-/// Produces one record to `orders`; its offset, or the error.
-async fn produce(peer: &mut Peer, records: Bytes) -> Result<i64, i16> {
-    let data = produce_request::PartitionProduceData::default().with_records(Some(records));
-    let topic = produce_request::TopicProduceData::default().with_name(name("orders").into());
-    let request = ProduceRequest::default().with_acks(-1);
-    let request = request.with_topic_data(vec![topic.with_partition_data(vec![data])]);
-    let answer: ProduceResponse = peer.ask(0, 9, request).await;
-    let answer = &answer.responses[0].partition_responses[0];
-    if answer.error_code == 0 { Ok(answer.base_offset) } else { Err(answer.error_code) }
-}
-
 #[tokio::test]
 async fn a_full_disk_is_said_and_nothing_acknowledged_is_lost() {
     let disk = FaultyDisk::default();

@@ -33,6 +33,10 @@ struct Board {
 }
 
 impl Charts for Board {
+    fn defaults(&self, _: &Whose) -> Result<BTreeMap<String, Vec<Value>>, Problem> {
+        Err(Problem::new("HW-LAKE-071", "a report reads the dashboard itself"))
+    }
+
     fn draw<'a>(&'a self, _: &'a Whose, chart: &'a str, choice: &'a Choice) -> BoxFuture<'a, Result<Drawn, Problem>> {
         let broken = self.broken.lock().contains(&chart);
         let instead = self.bodies.lock().get(chart).cloned();

@@ -1,7 +1,5 @@
 //! What the bytes of a key's state mean, computed once from the step's configuration.
 
-use std::time::Duration;
-
 use headwater_base::Micros;
 
 use crate::operators::aggregate::AggregateConfig;
@@ -32,7 +30,7 @@ const GRAINS: [i64; 22] = [
 pub struct Shape {
     config: AggregateConfig,
     /// Length of a tick: the finest grain.
-    tick: i64,
+    pub(super) tick: i64,
     /// How much event time lies between two looks for keys that are over.
     sweeping: i64,
     /// Ticks after its newest one at which a key still goes on; None where its windows alone end it.
@@ -140,12 +138,6 @@ impl Shape {
     /// What it was built from.
     pub const fn config(&self) -> &AggregateConfig {
         &self.config
-    }
-
-    /// The length of a pane of each window, which is how exactly its edge is known.
-    pub fn grains(&self) -> Vec<Duration> {
-        let grain = |window: &Window| Duration::from_micros(u64::try_from(window.ratio * self.tick).unwrap_or(0));
-        self.windows.iter().map(grain).collect()
     }
 
     /// The names of the fields that [`Self::render`] writes, in order.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::operators::batch::{self, Item};
 use crate::operators::state::PARTS;
+use crate::operators::tests::inputs;
 use crate::operators::{Kind, MemoryState, Value};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,14 +37,6 @@ fn config(all: bool) -> AggregateConfig {
             Measure::new("entry", Kind::First),
         ],
     }
-}
-
-fn inputs(seed: u8) -> Vec<Input<'static>> {
-    let number =
-        if seed.is_multiple_of(5) { Input::Float(f64::from(seed) / 10.0) } else { Input::Int(i64::from(seed) - 100) };
-    let text = Input::Text(["a", "b", "c", "d", "e", "f", "g"][usize::from(seed) % 7]);
-    let condition = if seed.is_multiple_of(3) { Input::Unit } else { Input::Skip };
-    vec![condition, number, number, number, number, text, text, number, text]
 }
 
 fn fields(json: &[u8]) -> BTreeMap<String, serde_json::Value> {
@@ -231,8 +224,9 @@ fn panes_that_nobody_reads_are_the_same_across_every_bound() {
 
 #[test]
 fn grains_are_what_a_person_would_choose() {
-    let grains = Aggregate::new(config(false)).unwrap().shape().grains();
-    assert_eq!(grains, [5 * SECOND, 30 * SECOND, 5 * MINUTE, 60 * MINUTE]);
+    let shape = Aggregate::new(config(false)).unwrap().shape();
+    let grains = shape.windows.iter().map(|window| window.ratio * shape.tick);
+    assert_eq!(grains.collect::<Vec<i64>>(), [5_000_000, 30_000_000, 300_000_000, 3_600_000_000]);
 }
 
 #[test]

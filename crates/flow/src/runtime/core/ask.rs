@@ -9,7 +9,6 @@ use super::{Core, Flight, Next};
 use crate::compile::{Ask, Step, Work};
 use crate::doc::{Doc, Fault};
 use crate::path::Path;
-use crate::runtime::asking::Asked;
 use crate::runtime::parking::{For, Ticket};
 
 impl Core {
@@ -23,12 +22,12 @@ impl Core {
         let asked = asking.at_once(&key, self.elapsed);
         drop(key);
         match asked {
-            Asked::Answer(answer) => {
+            Some(answer) => {
                 let step = flight.step;
                 take_answer(flight, step, into, answer);
                 Ok(Next::Go)
             }
-            Asked::Later => Ok(Next::Wait),
+            None => Ok(Next::Wait),
         }
     }
 

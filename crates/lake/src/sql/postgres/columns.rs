@@ -6,7 +6,6 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::StringBuilder;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use datafusion::common::{Column, Result};
@@ -15,6 +14,8 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion_postgres::arrow_pg::datatypes::into_pg_type;
+
+use crate::sql::json;
 
 /// How Arrow marks text that is JSON.
 const JSON: &str = "arrow.json";
@@ -65,10 +66,10 @@ enum Way {
     Json,
 }
 
-/// Whether a type is a struct or a map, or a list of them.
+/// Whether a type is a struct, a map or what `->` finds, or a list of them.
 fn has_objects(kind: &DataType) -> bool {
     match kind {
-        DataType::Struct(_) | DataType::Map(..) => true,
+        DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => true,
         other => item_of(other).is_some_and(|item| has_objects(item.data_type())),
     }
 }
@@ -85,7 +86,8 @@ fn has_json(kind: &DataType) -> bool {
             _ => false,
         },
         DataType::Dictionary(_, value) => has_json(value),
-        DataType::Union(..) | DataType::RunEndEncoded(..) => false,
+        DataType::Union(..) => json::is_found(kind),
+        DataType::RunEndEncoded(..) => false,
         other => item_of(other).is_none_or(|item| has_json(item.data_type())),
     }
 }
@@ -181,19 +183,7 @@ impl ScalarUDFImpl for Written {
         let fields = &args.arg_fields;
         for (values, field) in ColumnarValue::values_to_arrays(&args.args)?.iter().zip(fields) {
             if self.is_json {
-                let options = EncoderOptions::default().with_explicit_nulls(true);
-                let mut encoder = make_encoder(field, values, &options)?;
-                let mut json = Vec::new();
-                for row in 0..values.len() {
-                    if encoder.is_null(row) {
-                        written.append_null();
-                        continue;
-                    }
-                    json.clear();
-                    encoder.encode(row, &mut json);
-                    written.append_value(String::from_utf8_lossy(&json));
-                }
-                continue;
+                return Ok(ColumnarValue::Array(Arc::new(json::texts(field, values)?)));
             }
             let options = FormatOptions::default().with_null("NULL");
             let formatter = ArrayFormatter::try_new(values, &options)?;

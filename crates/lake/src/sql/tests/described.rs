@@ -5,9 +5,9 @@ use headwater_kernel::port::Catalog as _;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
 
-use super::House;
 use super::postgres::Connected;
 use super::views::view;
+use super::{House, ORDERS};
 
 /// The names of a statement's columns, in both protocols.
 fn named(connected: &Connected, statement: &str) -> Vec<String> {
@@ -94,6 +94,9 @@ fn structs_and_maps_are_sent_as_json() {
     }
     let none = "SELECT CASE WHEN value > 1 THEN named_struct('a', value) END AS it FROM generate_series(1, 2)";
     assert_eq!(connected.rows(none).unwrap(), [["NULL"], [r#"{"a":2}"#]]);
+    house.append(7, 8);
+    let found = format!("SELECT value->'kind' AS k, value->'of' AS o, value->'none' AS x FROM {ORDERS}");
+    assert_eq!(connected.rows(&found).unwrap(), [["\"odd\"", r#"{"deep":[7]}"#, "NULL"]]);
     connected.end();
 }
 

@@ -1,0 +1,128 @@
+//! Values as JSON, in every answer that has some: structs and maps as objects, and what `->` finds in a document as it
+//! stands there.
+//!
+//! What it is NOT: an answer (`encode.rs` and `postgres/columns.rs` are).
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, AsArray as _, StringArray, StringBuilder};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, FieldRef};
+use arrow::error::ArrowError;
+use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
+use datafusion_functions_json::{JSON_UNION_DATA_TYPE, JsonUnionEncoder, JsonUnionValue};
+use serde::de::IgnoredAny;
+
+static OPTIONS: LazyLock<EncoderOptions> =
+    LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true).with_encoder_factory(Arc::new(Finds)));
+
+/// Whether a type is that of what `->` finds.
+pub fn is_found(kind: &DataType) -> bool {
+    *kind == *JSON_UNION_DATA_TYPE
+}
+
+/// What writes the values of a column.
+///
+/// # Errors
+/// A type that has no form as JSON.
+pub fn encoder<'a>(field: &'a FieldRef, values: &'a dyn Array) -> Result<NullableEncoder<'a>, ArrowError> {
+    make_encoder(field, values, &OPTIONS)
+}
+
+/// Appends a value of a column.
+pub fn put(column: &mut NullableEncoder<'_>, row: usize, out: &mut Vec<u8>) {
+    if column.is_null(row) {
+        out.extend_from_slice(b"null");
+    } else {
+        column.encode(row, out);
+    }
+}
+
+/// A column as texts of JSON; nothing stays nothing.
+///
+/// # Errors
+/// As [`encoder`].
+pub fn texts(field: &FieldRef, values: &dyn Array) -> Result<StringArray, ArrowError> {
+    let mut column = encoder(field, values)?;
+    let (mut texts, mut json) = (StringBuilder::new(), Vec::new());
+    for row in 0..values.len() {
+        if column.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        json.clear();
+        column.encode(row, &mut json);
+        texts.append_value(String::from_utf8_lossy(&json));
+    }
+    Ok(texts.finish())
+}
+
+/// Knows what `->` finds, which is a type of its own.
+#[derive(Debug)]
+struct Finds;
+
+struct Found(JsonUnionEncoder);
+
+impl EncoderFactory for Finds {
+    fn make_default_encoder<'a>(
+        &self,
+        _: &'a FieldRef,
+        values: &'a dyn Array,
+        _: &'a EncoderOptions,
+    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let found = values.as_union_opt().and_then(|union| JsonUnionEncoder::from_union(union.clone()));
+        let Some(found) = found else { return Ok(None) };
+        let is_there = |row| !matches!(found.get_value(row), JsonUnionValue::JsonNull);
+        let nulls: NullBuffer = (0..found.len()).map(is_there).collect();
+        Ok(Some(NullableEncoder::new(Box::new(Found(found)), Some(nulls))))
+    }
+}
+
+impl Encoder for Found {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        // Writing to memory does not fail.
+        let _ = match self.0.get_value(row) {
+            JsonUnionValue::JsonNull => serde_json::to_writer(&mut *out, &()),
+            JsonUnionValue::Bool(it) => serde_json::to_writer(&mut *out, &it),
+            JsonUnionValue::Int(it) => serde_json::to_writer(&mut *out, &it),
+            JsonUnionValue::Float(it) => serde_json::to_writer(&mut *out, &it),
+            JsonUnionValue::Str(it) => serde_json::to_writer(&mut *out, it),
+            JsonUnionValue::Array(it) | JsonUnionValue::Object(it) => match serde_json::from_str::<IgnoredAny>(it) {
+                Ok(_) => {
+                    // A line's end stands between values alone, and would end the row where each has its line.
+                    out.extend(it.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+                    Ok(())
+                }
+                // What looks for it reads no more of a document than it has to.
+                Err(_) => serde_json::to_writer(&mut *out, it),
+            },
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, UnionArray, new_null_array};
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_document_is_on_one_line() {
+        /// The place of objects among what `->` finds.
+        const OBJECT: i8 = 6;
+        let DataType::Union(fields, _) = &*JSON_UNION_DATA_TYPE else { panic!("no union") };
+        let parts = ["{\"a\":\n\"b\\n\"}", "{\r\n}", "{broken"];
+        let child = |(id, field): (i8, &FieldRef)| -> ArrayRef {
+            match id {
+                OBJECT => Arc::new(StringArray::from(parts.to_vec())),
+                _ => new_null_array(field.data_type(), parts.len()),
+            }
+        };
+        let children = fields.iter().map(child).collect();
+        let found = UnionArray::try_new(fields.clone(), vec![OBJECT; parts.len()].into(), None, children).unwrap();
+        let field: FieldRef = Arc::new(Field::new("it", JSON_UNION_DATA_TYPE.clone(), true));
+        let texts = texts(&field, &found).unwrap();
+        assert_eq!(texts, StringArray::from(vec!["{\"a\": \"b\\n\"}", "{  }", "\"{broken\""]));
+    }
+}
