@@ -191,7 +191,7 @@ pub async fn redrive(
     request: Request,
 ) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
-    let at = workflows(&api)?.redrive(&format!("{workflow}/{name}")).await?;
+    let at = workflows(&api)?.redrive(&format!("{workflow}/{name}"), None).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "redriven": at.to_string() })))
 }
 

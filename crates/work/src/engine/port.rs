@@ -144,11 +144,11 @@ impl Workflows for Engine {
         })
     }
 
-    fn redrive<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Micros, Problem>> {
+    fn redrive<'a>(&'a self, id: &'a str, token: Option<String>) -> BoxFuture<'a, Result<Micros, Problem>> {
         Box::pin(async move {
             let (key, _) = self.0.durable_head(id)?;
             let (reply, answer) = oneshot::channel();
-            self.0.push_to(&key, Command::Redrive { key, reply });
+            self.0.push_to(&key, Command::Redrive { key, token, reply });
             answer.await.unwrap_or_else(|_| Err(stopping()))
         })
     }
