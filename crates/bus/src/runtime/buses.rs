@@ -29,7 +29,7 @@ use crate::runtime::reader::{Readers, Setup};
 use crate::runtime::replay::Replays;
 use crate::runtime::reports::Report;
 use crate::runtime::scheduler::{Retire, Scheduler};
-use crate::runtime::station::{Paced, Station, Stations};
+use crate::runtime::station::{Paced, Stations};
 
 /// The unit kind that runs a destination.
 pub const DESTINATION_UNIT: &str = "destination";
@@ -256,7 +256,7 @@ impl Buses {
     /// Opens a destination over an outlet, for tests.
     #[cfg(test)]
     pub(super) fn station(&self, name: &str, outlet: Arc<dyn Outlet>) {
-        self.0.outside.stations.insert(name, Arc::new(Station::new(outlet)));
+        self.0.outside.stations.open(name, outlet);
     }
 
     /// What acts on schedules, for tests.
@@ -299,12 +299,11 @@ impl Buses {
         let inner = &self.0;
         let name = resource.metadata.name.to_string();
         let outlet = (inner.parts.build)(resource.effective(), &inner.parts.context)?;
-        let station = Arc::new(Station::new(outlet));
-        inner.outside.stations.insert(&name, Arc::clone(&station));
+        let station = inner.outside.stations.open(&name, outlet);
         let outside = Arc::clone(&inner.outside);
         Ok(Task::spawn(&resource.id(), |mut stop| async move {
             stop.wait().await;
-            outside.stations.remove(&name, &station);
+            outside.stations.remove(&name, &station, &*outside.clock);
             Ok(())
         }))
     }
