@@ -2,7 +2,7 @@
 //!
 //! What it is NOT: an invoice. `BilledCost` is what the run is charged here; the provider's own bill may round otherwise.
 //! Lines without a price are left out, and [`Export::unpriced`] counts them. A line over the end of a month is a row in
-//! each month's billing period, by time: no charge lies beyond its billing period, and the rows come to what the line does.
+//! each month's billing period, by time: no charge ends behind it, and the rows add up to the line.
 //!
 //! Five columns stand there twice, under the specification's names and under those that its validator 1.0.0 asks for
 //! (`Provider`, `Publisher`, `InvoiceIssuer`, `ResourceID`, and `ChargeType` of version 0.5). The columns that version 1.2
