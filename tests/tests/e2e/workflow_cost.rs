@@ -430,6 +430,15 @@ fn reports_add_up(node: &Node, truth: &Truth) {
     assert_eq!(wrong.status.code(), Some(1));
     let said = String::from_utf8_lossy(&wrong.stderr);
     assert!(said.contains("HW-COST-004") && said.contains("did you mean `consumer`?"), "{said}");
+    let refused = |words: &[&str]| {
+        let wrong = node.run(&[&["solution", "report", "workflow-cost"], words].concat()).unwrap();
+        String::from_utf8_lossy(&wrong.stderr).into_owned()
+    };
+    for by in ["state", "resource", "estimate"] {
+        let said = refused(&["--by", by, "--period", "month"]);
+        assert!(said.contains("HW-CLI-025"), "{said}");
+    }
+    assert!(refused(&["--from", "yesterday"]).contains("HW-COST-004"));
 }
 
 /// PyPI's focus-validator judges 1.0; the columns that 1.2 added, which it does not know, are looked at here.

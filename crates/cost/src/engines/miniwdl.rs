@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use headwater_base::Problem;
 
-use super::{File, Jobs, Records, attempt, local, refused, utf8};
+use super::{File, Jobs, Records, attempt, local, refused, several, utf8};
 use crate::time::Time;
 
 /// A task that runs.
@@ -23,9 +23,14 @@ struct Open {
 }
 
 pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Records, Problem> {
-    let Some(file) = files.iter().find(|file| file.path.ends_with("workflow.log")) else {
+    // Of a workflow that another one calls there is a log below, whose lines the caller's has as well.
+    let logs = || files.iter().filter_map(|file| Some((file, file.path.strip_suffix("workflow.log")?)));
+    let Some((file, folder)) = logs().min_by_key(|(_, folder)| folder.len()) else {
         return Err(refused("", 0, "there is no `workflow.log`".to_owned()));
     };
+    if let Some((other, _)) = logs().find(|(other, of)| other.path != file.path && !of.starts_with(folder)) {
+        return Err(several(file, other));
+    }
     let mut records = Records::default();
     let mut jobs = Jobs::default();
     let mut open: HashMap<String, Open> = HashMap::new();
