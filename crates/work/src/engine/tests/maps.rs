@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headwater_base::{Clock as _, Name};
-use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
+use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, TaskEnd, Workflows};
 use headwater_log::{Append, Commit, Log};
 use headwater_testkit::FaultyDisk;
 use headwater_wire::batch::{Builder, Compression};
@@ -310,6 +310,17 @@ async fn a_standard_child_is_taken_up_where_it_failed() {
         rig.engine().end_task(&task.token, end).await.unwrap();
     }
     assert_eq!(rig.end("slow/n").await.state, ExecutionState::Failed);
+    // Its Map Run does that, and nobody else.
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    let name = run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap();
+    let child = rig.engine().list(&ExecutionQuery {
+        count: 10,
+        map_run: run["mapRunArn"].as_str().map(str::to_owned),
+        ..ExecutionQuery::default()
+    });
+    let failed = child.unwrap().0.into_iter().find(|child| child.state == ExecutionState::Failed).unwrap();
+    assert!(failed.name.starts_with(name), "{failed:?}");
+    assert_eq!(rig.engine().redrive(&failed.id, None).await.unwrap_err().code, "HW-WORK-007");
     rig.engine().redrive("slow/n", None).await.unwrap();
     let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
     assert_eq!(&task.input[..], b"2");
