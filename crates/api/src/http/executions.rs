@@ -97,6 +97,7 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
         version: None,
         alias: None,
         state,
+        redriven: None,
         map_run: query.text("map-run").map(str::to_owned),
         after: query.text("after").map(str::to_owned),
         count: count(&query)?,
