@@ -313,17 +313,17 @@ fn partition(arn: &str) -> u32 {
 /// result is durable.
 fn shown(progress: &Progress, (children, items): (u64, u64)) -> Map<String, Value> {
     let counts = |of: &Counts, running: u64| {
-        // The run goes on meanwhile: more may run than was left when its progress was read.
-        let left = of.total.saturating_sub(of.ended());
-        let running = running.min(left);
+        // How many there are is written down with the first results, where a file or batches make them.
+        let begun = of.ended().saturating_add(running);
+        let total = of.total.max(begun);
         json!({
-            "pending": left - running,
+            "pending": total - begun,
             "running": running,
             "succeeded": of.succeeded,
             "failed": of.failed,
             "timedOut": of.timed_out,
             "aborted": of.aborted,
-            "total": of.total,
+            "total": total,
             "resultsWritten": of.next,
             "failuresNotRedrivable": 0,
             "pendingRedrive": 0,

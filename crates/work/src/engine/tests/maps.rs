@@ -355,6 +355,20 @@ async fn begin(rig: &Rig) {
     assert_eq!(&task.input[..], b"2");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_items_of_a_batch_run_together() {
+    let rig = Rig::new().await;
+    let mut machine = one_by_one();
+    machine["States"]["M"]["ItemBatcher"] = json!({"MaxItemsPerBatch": 2});
+    rig.workflow("slow", &machine).await;
+    rig.start("slow", Some("n"), json!([1, 2, 3])).await.unwrap();
+    rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    let counts = |of: &str| ["running", "pending"].map(|what| run[of][what].as_u64().unwrap());
+    // How many children there will be is not known yet.
+    assert_eq!((counts("itemCounts"), counts("executionCounts")), ([2, 1], [1, 0]));
+}
+
 /// The files of the Map Run that `begin` began, once it is over.
 async fn check_stopped(rig: &Rig) {
     rig.until(|| rig.rows_of(Tag::MapRun).is_empty()).await;
