@@ -28,7 +28,8 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
         logs.extend(files.iter().filter(is_log));
     }
     let file = one(&logs, "there is no engine log (`engine*.txt` or `*.log`)")?;
-    let mut records = Records::default();
+    // A run whose log ends before it says how was killed.
+    let mut records = Records { failed: true, ..Records::default() };
     let mut jobs = Jobs::default();
     let mut open: HashMap<String, (Time, Option<f64>)> = HashMap::new();
     let mut cached: HashSet<String> = HashSet::new();

@@ -234,6 +234,33 @@ fn without_a_machine_nothing_can_be_priced() {
 }
 
 #[test]
+fn a_log_that_ends_between_two_jobs_is_one_of_a_run_that_was_killed() {
+    let cwl = "[2026-11-28 14:41:11] INFO [job a] start\n[2026-11-28 14:41:12] INFO [job a] completed success\n";
+    let wdl = "2026-11-28 14:39:52.282 wdl.w:v.t:a NOTICE task setup :: name: \"a\"\n2026-11-28 14:39:55.062 wdl.w:v.t:a NOTICE done\n";
+    let trace =
+        json!({"name": "a", "status": "COMPLETED", "start": 1_709_542_800_000_i64, "complete": 1_709_542_860_000_i64});
+    let weblog =
+        format!("{}\n", json!({"event": "process_completed", "utcTime": "2024-03-04T09:01:00Z", "trace": trace}));
+    for (engine, path, log, end) in [
+        (Engine::Cwltool, "engine.txt", cwl, "[2026-11-28 14:41:12] INFO Final process status is success\n"),
+        (Engine::Miniwdl, "workflow.log", wdl, "2026-11-28 14:39:56.000 wdl.w:v NOTICE done\n"),
+        (
+            Engine::Nextflow,
+            "weblog.jsonl",
+            weblog.as_str(),
+            "{\"event\": \"completed\", \"utcTime\": \"2024-03-04T09:00:01Z\"}\n",
+        ),
+    ] {
+        let state = |text: &str| {
+            let run = read(engine, &[File { path, bytes: text.as_bytes() }], &about()).unwrap();
+            run.states.last().map(|entered| entered.state)
+        };
+        let whole = format!("{log}{end}");
+        assert_eq!((state(&whole), state(log)), (Some(State::Complete), Some(State::Failed)), "{path}");
+    }
+}
+
+#[test]
 fn a_run_has_one_log_and_nothing_beside_it_is_passed_over() {
     let cwl = |job: &str| {
         format!(
