@@ -293,7 +293,7 @@ fn utf8<'a>(file: &File<'a>) -> Result<&'a str, Problem> {
 /// The one file of a run that is its log.
 fn one<'f, 'b>(logs: &[&'f File<'b>], lacking: &str) -> Result<&'f File<'b>, Problem> {
     match logs {
-        [file] => Ok(file),
+        [file] => Ok(*file),
         [] => Err(refused("", 0, lacking.to_owned())),
         [first, other, ..] => Err(several(first, other)),
     }
