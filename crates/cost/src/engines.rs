@@ -123,7 +123,7 @@ pub fn read(engine: Engine, files: &[File<'_>], about: &About) -> Result<Run, Pr
         Engine::Nextflow => about.compose("nextflow", nextflow::read(files, about.utc_offset_minutes)?)?,
         Engine::Json => {
             let (path, value) = json(files)?;
-            typed(&value, "HW-COST-002", path)?
+            about.complete(typed(&value, "HW-COST-002", path)?, path)?
         }
         Engine::Batch => batch::read(&json(files)?.1, about)?,
     };
@@ -197,6 +197,31 @@ fn attempt(started: Time, ended: Time, failed: bool) -> Attempt {
 }
 
 impl About {
+    /// A run's own record, with what it lacks and is said here; both may say the same, but nothing else.
+    fn complete(&self, mut run: Run, path: &str) -> Result<Run, Problem> {
+        for (name, said, field) in [
+            ("id", &self.id, &mut run.id),
+            ("workflow", &self.workflow, &mut run.workflow),
+            ("dataset", &self.dataset, &mut run.dataset),
+            ("consumer", &self.consumer, &mut run.consumer),
+            ("account", &self.account, &mut run.account),
+            ("service", &self.service, &mut run.service),
+        ] {
+            if field.is_empty() {
+                field.clone_from(said);
+            }
+            if !said.is_empty() && *said != *field {
+                let (field, said) = (field.escape_debug(), said.escape_debug());
+                return Err(refused(path, 0, format!("its `{name}` is `{field}` and said to be `{said}`")));
+            }
+        }
+        if self.machine.is_some() {
+            return Err(refused(path, 0, "a run's own record says which machines it had".to_owned()));
+        }
+        run.iterations = run.iterations.or(self.iterations);
+        Ok(run)
+    }
+
     fn compose(&self, engine: &str, records: Records) -> Result<Run, Problem> {
         let (Some(started), Some(ended)) = (records.started, records.ended) else {
             return Err(refused(engine, 0, "the records name no time".to_owned()));
@@ -263,6 +288,22 @@ fn utf8<'a>(file: &File<'a>) -> Result<&'a str, Problem> {
         let line = file.bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
         refused(file.path, line, "it is not UTF-8".to_owned())
     })
+}
+
+/// The one file of a run that is its log.
+fn one<'f, 'b>(logs: &[&'f File<'b>], lacking: &str) -> Result<&'f File<'b>, Problem> {
+    match logs {
+        [file] => Ok(*file),
+        [] => Err(refused("", 0, lacking.to_owned())),
+        [first, other, ..] => Err(several(first, other)),
+    }
+}
+
+/// Two files that each could be a run's log: what is in one of them would not be paid for.
+fn several(first: &File<'_>, other: &File<'_>) -> Problem {
+    let first: String = first.path.chars().take(200).collect();
+    refused(other.path, 0, format!("a run has one log, and `{}` is one as well", first.escape_debug()))
+        .help("name the file instead of the folder, and import each run by itself")
 }
 
 /// The one JSON document of a folder.

@@ -1,7 +1,8 @@
 //! The lines of priced launches as a FOCUS file: one row for each line of each bill.
 //!
 //! What it is NOT: an invoice. `BilledCost` is what the run is charged here; the provider's own bill may round otherwise.
-//! Lines without a price are left out, and [`Export::unpriced`] counts them.
+//! Lines without a price are left out, and [`Export::unpriced`] counts them. A line over the end of a month is a row in
+//! each month's billing period, by time: no charge ends behind it, and the rows add up to the line.
 //!
 //! Five columns stand there twice, under the specification's names and under those that its validator 1.0.0 asks for
 //! (`Provider`, `Publisher`, `InvoiceIssuer`, `ResourceID`, and `ChargeType` of version 0.5). The columns that version 1.2
@@ -17,9 +18,10 @@ use headwater_base::{Micros, Problem};
 use rust_decimal::Decimal;
 use serde_json::json;
 
+use crate::conventions::rounded;
 use crate::engines::batch;
 use crate::report::{BilledLine, Launch};
-use crate::time::Time;
+use crate::time::{Span, Time};
 
 /// A file, and what is not in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,13 +128,42 @@ pub fn export(launches: &[Launch]) -> Result<Export, Problem> {
                 unpriced += 1;
                 continue;
             }
-            let row: Vec<String> = columns.iter().map(|(_, cell)| cell(launch, line)).collect();
-            writer.write_record(row).map_err(|error| failed(&error))?;
+            for part in by_month(line) {
+                let row: Vec<String> = columns.iter().map(|(_, cell)| cell(launch, &part)).collect();
+                writer.write_record(row).map_err(|error| failed(&error))?;
+            }
         }
     }
     let bytes = writer.into_inner().map_err(|error| failed(&error))?;
     let csv = String::from_utf8(bytes).map_err(|error| failed(&error))?;
     Ok(Export { csv, unpriced })
+}
+
+/// The parts of a line by the months that it lies in. The last one takes what rounding the others leaves.
+fn by_month(line: &BilledLine) -> Vec<BilledLine> {
+    let whole = Decimal::from(Span { from: line.from, to: line.to }.ms());
+    let (mut parts, mut left) = (Vec::new(), line.clone());
+    loop {
+        let border = first_of_month(left.from, 1);
+        if border >= left.to {
+            parts.push(left);
+            return parts;
+        }
+        let here = Decimal::from(Span { from: left.from, to: border }.ms());
+        let share = here.checked_div(whole).unwrap_or_default();
+        let cut = |value: Decimal| rounded(value.checked_mul(share).unwrap_or_default());
+        let (quantity, amount, list_amount) = (cut(line.quantity), line.amount.map(cut), line.list_amount.map(cut));
+        let rest = |all: Option<Decimal>, part: Option<Decimal>| all.zip(part).map(|(all, part)| all - part);
+        let next = BilledLine {
+            from: border,
+            quantity: left.quantity - quantity,
+            amount: rest(left.amount, amount),
+            list_amount: rest(left.list_amount, list_amount),
+            ..left.clone()
+        };
+        parts.push(BilledLine { to: border, quantity, amount, list_amount, ..left });
+        left = next;
+    }
 }
 
 fn money(amount: Option<Decimal>) -> String {
@@ -230,12 +261,17 @@ fn moment(at: Time) -> String {
     Time(at.0.div_euclid(1_000) * 1_000).to_string()
 }
 
-/// The first moment of the month that a moment lies in, or of one behind it.
+/// As text, a billing period's border.
 fn month(at: Time, behind: i64) -> String {
+    first_of_month(at, behind).to_string()
+}
+
+/// The first moment of the month that a moment lies in, or of one behind it.
+fn first_of_month(at: Time, behind: i64) -> Time {
     let (year, month, _) = civil_from_days(Micros::from_millis(at.0).day());
     let months = year * 12 + month - 1 + behind;
     let day = days_from_civil(months.div_euclid(12), months.rem_euclid(12) + 1, 1);
-    Time(day * 86_400_000).to_string()
+    Time(day * 86_400_000)
 }
 
 #[cfg(test)]

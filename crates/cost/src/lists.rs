@@ -29,6 +29,8 @@ pub struct List {
     pub series: Vec<Series>,
     /// Entries that were left out, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// It is a page, and more follow.
+    pub more: bool,
 }
 
 /// Which reservation counts where a list has several.
@@ -53,6 +55,7 @@ struct Builder {
     series: BTreeMap<String, Series>,
     skipped: BTreeMap<String, u64>,
     prices: usize,
+    more: bool,
 }
 
 impl Builder {
@@ -80,8 +83,13 @@ impl Builder {
             points.sort_by_key(|point| point.from);
             one.points = points;
         }
-        List { series, skipped: self.skipped }
+        List { series, skipped: self.skipped, more: self.more }
     }
+}
+
+/// Whether an answer says that it is not the last page.
+fn is_followed(answer: &Value) -> bool {
+    answer["NextToken"].as_str().is_some_and(|token| !token.is_empty())
 }
 
 /// Reads an answer of `GetProducts`, whose `PriceList` holds products as JSON in strings (or as objects).
@@ -93,7 +101,7 @@ pub fn aws(bytes: &[u8], as_of: Time, reservation: &Reservation) -> Result<List,
     let Some(products) = answer["PriceList"].as_array() else {
         return Err(refused("PriceList", 0, "an answer of GetProducts has a list `PriceList`".to_owned()));
     };
-    let mut out = Builder::default();
+    let mut out = Builder { more: is_followed(&answer), ..Builder::default() };
     for (at, product) in products.iter().enumerate() {
         let place = format!("PriceList[{at}]");
         let parsed;
@@ -277,7 +285,7 @@ pub fn spot(bytes: &[u8], as_of: Time) -> Result<List, Problem> {
         let fact = "an answer of DescribeSpotPriceHistory has a list `SpotPriceHistory`";
         return Err(refused("SpotPriceHistory", 0, fact.to_owned()));
     };
-    let mut out = Builder::default();
+    let mut out = Builder { more: is_followed(&answer), ..Builder::default() };
     for (at, one) in history.iter().enumerate() {
         let place = format!("SpotPriceHistory[{at}]");
         let text = |name: &str| one[name].as_str().ok_or_else(|| refused(&place, 0, format!("no `{name}`")));

@@ -83,18 +83,43 @@ pub fn explain(pattern: &Pattern, event: &[u8]) -> Result<Explanation, Problem> 
 }
 
 fn explain_branch(branch: &Branch, event: &[u8]) -> Result<BranchReport, Problem> {
-    let alone = Pattern { branches: vec![branch.clone()] };
-    let (set, mut scratch) = (RuleSet::build([&alone])?, Scratch::default());
+    let (set, mut scratch) = (alone(branch.clone())?, Scratch::default());
     let matched = !set.matches(event, &mut scratch)?.is_empty();
     scratch.reading.read(event, &set.paths, branch.len()).map_err(|halt| unreadable(halt, event))?;
     // Fields are numbered in the order of the branch's paths.
-    let fields: Vec<FieldReport> = branch
+    let mut fields: Vec<FieldReport> = branch
         .iter()
         .zip(0_u32..)
         .map(|((path, alternatives), field)| explain_field(path, alternatives, field, event, &scratch))
         .collect();
-    let each = fields.iter().all(|field| matches!(field.verdict, Verdict::Matched { .. }));
+    let matches = |field: &FieldReport| matches!(field.verdict, Verdict::Matched { .. });
+    let mut each = fields.iter().all(matches);
+    if each && !matched {
+        // A field that must be missing is in some elements: where all else matches, it is why the whole does not.
+        let there = |field: &FieldReport| {
+            matches!(field.verdict, Verdict::Matched { value: None, .. }) && field.found_count > 0
+        };
+        let rest: Branch = branch
+            .iter()
+            .zip(&fields)
+            .filter(|(_, field)| !there(field))
+            .map(|((path, alternatives), _)| (path.clone(), alternatives.clone()))
+            .collect();
+        if rest.len() < fields.len()
+            && (rest.is_empty() || !alone(rest)?.matches(event, &mut Scratch::default())?.is_empty())
+        {
+            for field in fields.iter_mut().filter(|field| there(field)) {
+                let is_only = field.wanted.len() == 1;
+                field.verdict = if is_only { Verdict::Unwanted } else { Verdict::Different { hint: None } };
+            }
+            each = false;
+        }
+    }
     Ok(BranchReport { matched, different_elements: each && !matched, fields })
+}
+
+fn alone(branch: Branch) -> Result<RuleSet, Problem> {
+    RuleSet::build([&Pattern { branches: vec![branch] }])
 }
 
 fn explain_field(path: &str, wanted: &Alternatives, field: u32, event: &[u8], scratch: &Scratch) -> FieldReport {
@@ -109,8 +134,8 @@ fn explain_field(path: &str, wanted: &Alternatives, field: u32, event: &[u8], sc
     let verdict = match (matched, absent, found_count) {
         (Some(matched), ..) => matched,
         (None, Some((_, source)), 0) => Verdict::Matched { by: source.to_string(), value: None },
-        // With arrays of objects the branch decides: the value may stand in another element.
-        (None, Some((_, source)), _) if scratch.reading.has_elements() => {
+        // Where each value is in an element of an array the branch decides: the elements at hand may be others.
+        (None, Some((_, source)), _) if scratch.reading.of(field).all(|(_, value)| value.place != 0) => {
             Verdict::Matched { by: source.to_string(), value: None }
         }
         (None, Some(_), _) if wanted.matchers.len() == 1 => Verdict::Unwanted,

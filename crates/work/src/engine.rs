@@ -424,6 +424,7 @@ impl Inner {
             retention_s: workflow.retention_s,
             redrives: 0,
             redriven: None,
+            redrive_tokens: Vec::new(),
             cause: start.cause.clone(),
             parked: None,
             blobs: 0,

@@ -136,6 +136,11 @@ fn nextflow_is_priced_by_an_answer_of_the_price_list_and_discounts_from_files() 
     ]);
     let machine = about(folder, "research", &scratch);
     let records = write(folder, "weblog.jsonl", &weblog());
+    let misspelt = write(folder, "misspelt.json", &json!({"acount": "research"}).to_string());
+    let words = ["solution", "import", "workflow-cost", "--engine", "nextflow", "--id", "weblog", "--about"];
+    let refused = node.run(&[&words[..], &[&misspelt, &records]].concat()).unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("HW-COST-002") && said.contains("did you mean `account`?"), "{said}");
     let said = import(&node, &["--engine", "nextflow", "--id", "weblog", "--about", &machine, &records]);
     assert_eq!(said, "launch/weblog imported: 1 jobs, 1 attempts\n");
     let launch = priced(&node, "weblog");

@@ -97,6 +97,7 @@ pub async fn list(State(api): State<Arc<Api>>, request: Request) -> Result<Respo
         version: None,
         alias: None,
         state,
+        redriven: None,
         map_run: query.text("map-run").map(str::to_owned),
         after: query.text("after").map(str::to_owned),
         count: count(&query)?,
@@ -191,7 +192,7 @@ pub async fn redrive(
     request: Request,
 ) -> Result<Response, Fault> {
     Query::parse(request.uri().query(), &[])?;
-    let at = workflows(&api)?.redrive(&format!("{workflow}/{name}")).await?;
+    let at = workflows(&api)?.redrive(&format!("{workflow}/{name}"), None).await?;
     Ok(answer::json(StatusCode::OK, &json!({ "redriven": at.to_string() })))
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use headwater_base::{Clock, Limits, Micros, Name, Problem};
+use headwater_base::{Clock, Limits, Micros, Name, Problem, closest};
 use headwater_kernel::Site;
 use headwater_kernel::kinds::stream::default_config;
 use headwater_kernel::port::bus::{BusEvent, DEFAULT_BUS, ReplayRequest};
@@ -29,7 +29,7 @@ use crate::runtime::reader::{Readers, Setup};
 use crate::runtime::replay::Replays;
 use crate::runtime::reports::Report;
 use crate::runtime::scheduler::{Retire, Scheduler};
-use crate::runtime::station::{Paced, Station, Stations};
+use crate::runtime::station::{Paced, Stations};
 
 /// The unit kind that runs a destination.
 pub const DESTINATION_UNIT: &str = "destination";
@@ -256,7 +256,7 @@ impl Buses {
     /// Opens a destination over an outlet, for tests.
     #[cfg(test)]
     pub(super) fn station(&self, name: &str, outlet: Arc<dyn Outlet>) {
-        self.0.outside.stations.insert(name, Arc::new(Station::new(outlet)));
+        self.0.outside.stations.open(name, outlet);
     }
 
     /// What acts on schedules, for tests.
@@ -271,16 +271,39 @@ impl Buses {
         Setup { stream, log, tables, clock: parts.clock.clone(), limits: parts.limits.clone() }
     }
 
+    /// `HW-BUS-045` for a replay to rules of which one would never hear of it.
+    fn deaf(&self, request: &ReplayRequest, archive: &Resource) -> Option<Problem> {
+        let source = |of: &Resource| of.effective()["source"].as_str().unwrap_or_default().to_owned();
+        let bus = source(archive);
+        request.rules.iter().find_map(|name| {
+            let shown: String = name.chars().take(80).collect();
+            let shown = shown.escape_debug();
+            let Some(rule) = (self.0.parts.find)("Rule", name) else {
+                let running = self.0.running.each(|_| ());
+                let rules = running.iter().filter_map(|(id, ())| id.strip_prefix("rule/"));
+                let near = closest(name, rules).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                return Some(
+                    Problem::new("HW-BUS-045", format!("there is no rule `{shown}` to replay to"))
+                        .help(format!("`headwater get rules` lists them{near}")),
+                );
+            };
+            let reads = source(&rule);
+            let fact = format!("rule `{shown}` reads `{reads}`, and archive `{}` is of `{bus}`", request.archive);
+            (reads != bus).then(|| {
+                Problem::new("HW-BUS-045", fact).help("name rules of the archive's bus, or none for all of them")
+            })
+        })
+    }
+
     fn open_destination(&self, resource: &Resource) -> Result<Arc<dyn Unit>, Problem> {
         let inner = &self.0;
         let name = resource.metadata.name.to_string();
         let outlet = (inner.parts.build)(resource.effective(), &inner.parts.context)?;
-        let station = Arc::new(Station::new(outlet));
-        inner.outside.stations.insert(&name, Arc::clone(&station));
+        let station = inner.outside.stations.open(&name, outlet);
         let outside = Arc::clone(&inner.outside);
         Ok(Task::spawn(&resource.id(), |mut stop| async move {
             stop.wait().await;
-            outside.stations.remove(&name, &station);
+            outside.stations.remove(&name, &station, &*outside.clock);
             Ok(())
         }))
     }
@@ -351,7 +374,13 @@ impl Bus for Buses {
 
     fn replay(&self, request: ReplayRequest) -> BoxFuture<'_, Result<(), Problem>> {
         let archive = (self.0.parts.find)("Archive", &request.archive);
-        Box::pin(self.0.replays.begin(request, archive))
+        let deaf = archive.as_ref().and_then(|archive| self.deaf(&request, archive));
+        Box::pin(async move {
+            match deaf {
+                Some(problem) => Err(problem),
+                None => self.0.replays.begin(request, archive).await,
+            }
+        })
     }
 
     fn run_now(&self, unit: &str, name: &str) -> Result<Micros, Problem> {

@@ -1,4 +1,7 @@
 //! Destinations as they run: the outlet, and the rate that all who send to it share.
+//!
+//! A destination that is applied again goes on at its place: its rate, and a pause that the other side asked for, count
+//! across its lives. They are in memory alone, so with the node they begin anew.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +17,11 @@ use parking_lot::{Mutex, RwLock};
 pub struct Station {
     /// Sends.
     pub outlet: Arc<dyn Outlet>,
-    /// When the next may go, by the clock's `elapsed`.
-    next: Mutex<Duration>,
+    /// When the next may go, by the clock's `elapsed`; that of every life of the destination.
+    next: Arc<Mutex<Duration>>,
 }
 
 impl Station {
-    /// A station over an outlet.
-    pub fn new(outlet: Arc<dyn Outlet>) -> Self {
-        Self { outlet, next: Mutex::new(Duration::ZERO) }
-    }
-
     /// Takes the next place and says how long to wait for it. Places lie evenly apart.
     pub fn place(&self, clock: &dyn Clock) -> Duration {
         let elapsed = clock.elapsed();
@@ -57,26 +55,45 @@ impl Station {
     }
 }
 
-/// The running destinations by name.
+/// Destinations that no longer run whose places are remembered.
+const LEFT_MAX: usize = 1_000;
+
+/// The destinations by name: those that run, and the places of those that did.
 #[derive(Default)]
-pub struct Stations(RwLock<BTreeMap<String, Arc<Station>>>);
+pub struct Stations {
+    running: RwLock<BTreeMap<String, Arc<Station>>>,
+    left: Mutex<BTreeMap<String, Arc<Mutex<Duration>>>>,
+}
 
 impl Stations {
     /// One of them.
     pub fn get(&self, name: &str) -> Option<Arc<Station>> {
-        self.0.read().get(name).cloned()
+        self.running.read().get(name).cloned()
     }
 
-    /// Adds one, in place of the one before.
-    pub fn insert(&self, name: &str, station: Arc<Station>) {
-        self.0.write().insert(name.to_owned(), station);
+    /// Opens one over an outlet, in place of the one before and with its place.
+    pub fn open(&self, name: &str, outlet: Arc<dyn Outlet>) -> Arc<Station> {
+        let mut running = self.running.write();
+        let left = self.left.lock().remove(name);
+        let next = running.get(name).map(|before| Arc::clone(&before.next)).or(left).unwrap_or_default();
+        let station = Arc::new(Station { outlet, next });
+        running.insert(name.to_owned(), Arc::clone(&station));
+        station
     }
 
-    /// Takes one away, unless another has taken its place.
-    pub fn remove(&self, name: &str, station: &Arc<Station>) {
-        let mut all = self.0.write();
-        if all.get(name).is_some_and(|known| Arc::ptr_eq(known, station)) {
-            all.remove(name);
+    /// Takes one away, unless another has taken its place. Where it stood is kept while that is still to come, for when
+    /// it is opened again.
+    pub fn remove(&self, name: &str, station: &Arc<Station>, clock: &dyn Clock) {
+        let mut running = self.running.write();
+        if running.get(name).is_none_or(|known| !Arc::ptr_eq(known, station)) {
+            return;
+        }
+        running.remove(name);
+        let mut left = self.left.lock();
+        let elapsed = clock.elapsed();
+        left.retain(|_, next| *next.lock() > elapsed);
+        if left.len() < LEFT_MAX && *station.next.lock() > elapsed {
+            left.insert(name.to_owned(), Arc::clone(&station.next));
         }
     }
 }

@@ -89,6 +89,9 @@ pub fn read(answers: &Value, about: &About) -> Result<Run, Problem> {
     Ok(run)
 }
 
+/// Statuses of jobs that are not over.
+const UNDER_WAY: [&str; 5] = ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"];
+
 /// Machines' ids by the ARN that a job's attempt names.
 fn machines(answers: &Value) -> HashMap<&str, &str> {
     let pairs = list(answers, "containerInstances");
@@ -97,6 +100,10 @@ fn machines(answers: &Value) -> HashMap<&str, &str> {
 
 fn read_job(job: &Value, path: &str, machine_of: &HashMap<&str, &str>) -> Result<Job, Problem> {
     let id = job["jobId"].as_str().ok_or_else(|| wrong(path, "no `jobId`"))?;
+    // What it goes on to use would never be paid for.
+    if let Some(status) = job["status"].as_str().filter(|status| UNDER_WAY.contains(status)) {
+        return Err(wrong(path, &format!("the job is `{status}`: a run is read when its jobs are over")));
+    }
     let container = &job["container"];
     let cpus = resource(container, "VCPU", "vcpus");
     let memory = resource(container, "MEMORY", "memory").map(|mib| (mib / Decimal::from(1_024)).round_dp(6));

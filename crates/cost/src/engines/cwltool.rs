@@ -13,15 +13,23 @@ use std::collections::{HashMap, HashSet};
 
 use headwater_base::Problem;
 
-use super::{File, Jobs, Records, attempt, local, refused, utf8};
+use super::{File, Jobs, Records, attempt, local, one, refused, utf8};
 use crate::time::Time;
 
 pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Records, Problem> {
-    let is_log = |file: &&File<'_>| file.path.ends_with(".txt") || file.path.ends_with(".log");
-    let Some(file) = files.iter().find(is_log) else {
-        return Err(refused("", 0, "there is no engine log (`engine*.txt` or `*.log`)".to_owned()));
+    // A provenance folder has other texts as well.
+    let is_engines = |file: &&File<'_>| {
+        let name = file.path.rsplit('/').next().unwrap_or(file.path);
+        name.starts_with("engine") && name.ends_with(".txt")
     };
-    let mut records = Records::default();
+    let is_log = |file: &&File<'_>| file.path.ends_with(".txt") || file.path.ends_with(".log");
+    let mut logs: Vec<&File<'_>> = files.iter().filter(is_engines).collect();
+    if logs.is_empty() {
+        logs.extend(files.iter().filter(is_log));
+    }
+    let file = one(&logs, "there is no engine log (`engine*.txt` or `*.log`)")?;
+    // A run whose log ends before it says how was killed.
+    let mut records = Records { failed: true, ..Records::default() };
     let mut jobs = Jobs::default();
     let mut open: HashMap<String, (Time, Option<f64>)> = HashMap::new();
     let mut cached: HashSet<String> = HashSet::new();

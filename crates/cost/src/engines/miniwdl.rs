@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use headwater_base::Problem;
 
-use super::{File, Jobs, Records, attempt, local, refused, utf8};
+use super::{File, Jobs, Records, attempt, local, refused, several, utf8};
 use crate::time::Time;
 
 /// A task that runs.
@@ -23,18 +23,26 @@ struct Open {
 }
 
 pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Records, Problem> {
-    let Some(file) = files.iter().find(|file| file.path.ends_with("workflow.log")) else {
+    // Of a workflow that another one calls there is a log below, whose lines the caller's has as well.
+    let logs = || files.iter().filter_map(|file| Some((file, file.path.strip_suffix("workflow.log")?)));
+    let Some((file, folder)) = logs().min_by_key(|(_, folder)| folder.len()) else {
         return Err(refused("", 0, "there is no `workflow.log`".to_owned()));
     };
+    if let Some((other, _)) = logs().find(|(other, of)| other.path != file.path && !of.starts_with(folder)) {
+        return Err(several(file, other));
+    }
     let mut records = Records::default();
     let mut jobs = Jobs::default();
     let mut open: HashMap<String, Open> = HashMap::new();
+    // What the last line of a workflow's own says; a log that ends before is one of a run that was killed.
+    let mut is_done = false;
     for (number, line) in utf8(file)?.lines().enumerate() {
         // What tasks print stands in lines of its own, without a time.
         let Some((time, logger, level, said)) = parse(line, utc_offset_minutes) else { continue };
         records.saw(time);
         let Some(task) = task(logger) else {
-            records.failed = level == "ERROR" || (records.failed && said != "done");
+            is_done = said.starts_with("done");
+            records.failed = level == "ERROR" || (records.failed && !is_done);
             continue;
         };
         let mut end = |open: &mut HashMap<String, Open>, failed: bool| {
@@ -66,7 +74,7 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
     };
     let mut left: Vec<(String, Open)> = open.into_iter().collect();
     left.sort_by(|a, b| a.0.cmp(&b.0));
-    records.failed |= !left.is_empty();
+    records.failed |= !left.is_empty() || !is_done;
     for (task, open) in left {
         jobs.push(&task, &open.name, attempt(open.since, ended, true));
     }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use headwater_base::Problem;
 use serde_json::{Map, Value};
 
-use super::{File, Jobs, Records, attempt, decimal, local, refused, utf8};
+use super::{File, Jobs, Records, attempt, decimal, local, one, refused, utf8};
 use crate::time::Time;
 use crate::usage::Attempt;
 
@@ -29,9 +29,7 @@ struct Task {
 }
 
 pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Records, Problem> {
-    let Some(file) = files.first() else {
-        return Err(refused("", 0, "there is neither a weblog nor a `trace.txt`".to_owned()));
-    };
+    let file = one(&files.iter().collect::<Vec<_>>(), "there is neither a weblog nor a `trace.txt`")?;
     let text = utf8(file)?;
     let mut records = Records::default();
     let mut tasks: Vec<Task> = Vec::new();
@@ -60,8 +58,9 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
                 begun.insert(get("task_id"), task);
             }
         }
+        // One that nobody says has completed was killed.
         if !succeeded {
-            records.failed |= !begun.is_empty();
+            records.failed = true;
             tasks.extend(begun.into_values());
         }
     } else {

@@ -233,6 +233,85 @@ fn without_a_machine_nothing_can_be_priced() {
     assert!(problem.unwrap_err().title.contains("which machine"));
 }
 
+#[test]
+fn a_log_that_ends_between_two_jobs_is_one_of_a_run_that_was_killed() {
+    let cwl = "[2026-11-28 14:41:11] INFO [job a] start\n[2026-11-28 14:41:12] INFO [job a] completed success\n";
+    let wdl = "2026-11-28 14:39:52.282 wdl.w:v.t:a NOTICE task setup :: name: \"a\"\n2026-11-28 14:39:55.062 wdl.w:v.t:a NOTICE done\n";
+    let trace =
+        json!({"name": "a", "status": "COMPLETED", "start": 1_709_542_800_000_i64, "complete": 1_709_542_860_000_i64});
+    let weblog =
+        format!("{}\n", json!({"event": "process_completed", "utcTime": "2024-03-04T09:01:00Z", "trace": trace}));
+    for (engine, path, log, end) in [
+        (Engine::Cwltool, "engine.txt", cwl, "[2026-11-28 14:41:12] INFO Final process status is success\n"),
+        (Engine::Miniwdl, "workflow.log", wdl, "2026-11-28 14:39:56.000 wdl.w:v NOTICE done\n"),
+        (
+            Engine::Nextflow,
+            "weblog.jsonl",
+            weblog.as_str(),
+            "{\"event\": \"completed\", \"utcTime\": \"2024-03-04T09:00:01Z\"}\n",
+        ),
+    ] {
+        let state = |text: &str| {
+            let run = read(engine, &[File { path, bytes: text.as_bytes() }], &about()).unwrap();
+            run.states.last().map(|entered| entered.state)
+        };
+        let whole = format!("{log}{end}");
+        assert_eq!((state(&whole), state(log)), (Some(State::Complete), Some(State::Failed)), "{path}");
+    }
+}
+
+#[test]
+fn a_run_has_one_log_and_nothing_beside_it_is_passed_over() {
+    let cwl = |job: &str| {
+        format!(
+            "[2026-11-28 14:41:11] INFO [job {job}] start\n[2026-11-28 14:41:12] INFO [job {job}] completed success\n"
+        )
+    };
+    let wdl = |job: &str| {
+        format!(
+            "2026-11-28 14:39:52.282 wdl.w:v.t:{job} NOTICE task setup :: name: \"{job}\"\n2026-11-28 14:39:55.062 wdl.w:v.t:{job} NOTICE done\n"
+        )
+    };
+    let (one, two) = (cwl("one"), cwl("two"));
+    let (outer, inner) = (wdl("outer"), wdl("inner"));
+    let trace = "name\tstatus\tsubmit\tduration\trealtime\n";
+    fn file<'a>(path: &'a str, text: &'a str) -> File<'a> {
+        File { path, bytes: text.as_bytes() }
+    }
+    let ids = |engine, files: &[File<'_>]| {
+        let run = read(engine, files, &about())?;
+        Ok::<Vec<String>, Problem>(run.jobs.iter().map(|job| job.id.clone()).collect())
+    };
+    // As folders have them, in the order of their paths.
+    let provenance = [file("bagit.txt", "BagIt-Version: 0.97\n"), file("metadata/logs/engine.5b.txt", &one)];
+    assert_eq!(ids(Engine::Cwltool, &provenance).unwrap(), ["one"]);
+    let run = [file("call-sub/workflow.log", &inner), file("workflow.log", &outer)];
+    assert_eq!(ids(Engine::Miniwdl, &run).unwrap(), ["w:v.t:outer"]);
+    for (engine, files) in [
+        (Engine::Cwltool, [file("a.log", &one), file("b.log", &two)]),
+        (Engine::Miniwdl, [file("a/workflow.log", &outer), file("b/workflow.log", &inner)]),
+        (Engine::Nextflow, [file("params.json", "{}"), file("trace.txt", trace)]),
+    ] {
+        let problem = ids(engine, &files).unwrap_err();
+        assert_eq!(problem.place.as_ref().map(|place| place.path.as_str()), Some(files[1].path), "{problem}");
+        assert!(problem.title.contains(&format!("`{}` is one as well", files[0].path)), "{problem}");
+    }
+}
+
+#[test]
+fn a_runs_own_record_is_completed_and_not_contradicted() {
+    let record = json!({"id": "r", "workflow": "w", "started": "2026-11-28T09:00:00Z", "ended": "2026-11-28T10:00:00Z",
+        "jobs": [], "instances": []})
+    .to_string();
+    let file = [File { path: "run.json", bytes: record.as_bytes() }];
+    let said = |about: Value| read(Engine::Json, &file, &serde_json::from_value(about).unwrap());
+    let run = said(json!({"id": "r", "consumer": "lab", "iterations": 7})).unwrap();
+    assert_eq!((run.id.as_str(), run.consumer.as_str(), run.iterations), ("r", "lab", Some(7)));
+    let other = said(json!({"id": "another"})).unwrap_err();
+    assert_eq!(other.title, "a record cannot be read: its `id` is `r` and said to be `another`");
+    assert_eq!(said(json!({"machine": {"type": "c5.large", "region": "us-east-1"}})).unwrap_err().code, "HW-COST-002");
+}
+
 /// Lines that are made of the formats' own words.
 fn line() -> impl Strategy<Value = String> {
     let words = [

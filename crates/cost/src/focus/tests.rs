@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use serde_json::json;
 
 use super::*;
@@ -34,4 +36,50 @@ fn a_line_is_a_row_and_lines_without_a_price_are_counted() {
     local["place"] = json!("us-west-2-lax-1a");
     let local = launches(&[json!({"id": "r", "status": "COMPLETE", "lines": [local]})]).unwrap();
     assert_eq!(region(&local[0].lines[0]), "us-west-2");
+}
+
+#[test]
+fn a_line_over_the_ends_of_months_is_a_row_in_each_and_nothing_is_lost() {
+    let line = |from: &str, to: &str| {
+        json!({"resource": "volume", "id": "v", "type": "gp3", "place": "us-east-1", "quantity": "0.7", "unit": "gb_month",
+            "from": from, "to": to, "amount": "0.01", "list_amount": "0.05"})
+    };
+    let rows = |line: serde_json::Value| -> Vec<[String; 7]> {
+        let launch = json!({"id": "r", "status": "COMPLETE", "lines": [line]});
+        let export = export(&launches(&[launch]).unwrap()).unwrap();
+        let mut reader = csv::Reader::from_reader(export.csv.as_bytes());
+        let header = reader.headers().unwrap().clone();
+        let names = [
+            "BillingPeriodStart",
+            "ChargePeriodStart",
+            "ChargePeriodEnd",
+            "BillingPeriodEnd",
+            "PricingQuantity",
+            "BilledCost",
+            "ListCost",
+        ];
+        let at = names.map(|name| header.iter().position(|title| title == name).unwrap());
+        reader.records().map(|row| at.map(|at| row.as_ref().unwrap()[at].to_owned())).collect()
+    };
+    let found = rows(line("2024-12-31T12:00:00.500Z", "2025-02-01T00:00:00.500Z"));
+    let [december, january, february] = ["2024-12", "2025-01", "2025-02"].map(|month| format!("{month}-01T00:00:00Z"));
+    let march = "2025-03-01T00:00:00Z".to_owned();
+    let periods: Vec<[&str; 4]> = found.iter().map(|[a, b, c, d, ..]| [a, b, c, d].map(String::as_str)).collect();
+    assert_eq!(
+        periods,
+        [
+            [&*december, "2024-12-31T12:00:00Z", &*january, &*january],
+            [&*january, &*january, &*february, &*february],
+            [&*february, &*february, "2025-02-01T00:00:01Z", &*march],
+        ]
+    );
+    for (column, whole) in [(4, "0.7"), (5, "0.01"), (6, "0.05")] {
+        let cells: Vec<Decimal> = found.iter().map(|row| Decimal::from_str(&row[column]).unwrap()).collect();
+        assert_eq!(cells.iter().sum::<Decimal>(), Decimal::from_str(whole).unwrap());
+        // Half a day and 31 days.
+        assert!(cells[0] > Decimal::ZERO && cells[1] > cells[0] * Decimal::from(61), "{cells:?}");
+    }
+    // One that ends where the month does is in no other.
+    assert_eq!(rows(line("2024-12-31T12:00:00Z", "2025-01-01T00:00:00Z")).len(), 1);
+    assert_eq!(rows(line("2024-12-31T23:59:59.900Z", "2024-12-31T23:59:59.950Z"))[0][2], january);
 }

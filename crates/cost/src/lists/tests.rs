@@ -94,6 +94,18 @@ fn spot_history_is_one_series_for_each_zone_in_order() {
     let list = spot(answer.to_string().as_bytes(), at()).unwrap();
     let key = |zone: &str| format!("instance:spot:c5.large:{zone}:linux:hour:USD");
     assert_eq!(shown(&list), [(key("us-east-1a"), "0.03 0.04".to_owned()), (key("us-east-1b"), "0.031".to_owned())]);
+    assert!(!list.more);
+    // The next page goes further back, and the service says whether there is one.
+    let earlier = row("us-east-1a", "2024-03-03T09:00:00Z", "0.0200");
+    for (token, more) in [(json!("abc"), true), (json!(""), false), (Value::Null, false)] {
+        let page = json!({"NextToken": token, "SpotPriceHistory": [earlier]});
+        let page = spot(page.to_string().as_bytes(), at()).unwrap();
+        assert_eq!(page.more, more);
+        let mut first = list.series[0].clone();
+        first.merge(page.series[0].clone());
+        let prices: Vec<String> = first.points.iter().map(|point| point.price.normalize().to_string()).collect();
+        assert_eq!(prices, ["0.02", "0.03", "0.04"]);
+    }
 }
 
 #[test]

@@ -125,6 +125,8 @@ pub struct ExecutionQuery {
     pub alias: Option<String>,
     /// Only in this state.
     pub state: Option<ExecutionState>,
+    /// Only those that were taken up again, or only others.
+    pub redriven: Option<bool>,
     /// Only items of this Map Run.
     pub map_run: Option<String>,
     /// Continues behind an earlier page.
@@ -219,8 +221,9 @@ pub trait Workflows: Send + Sync {
         cause: Option<String>,
     ) -> BoxFuture<'a, Result<Micros, Problem>>;
 
-    /// Takes up a failed execution again where it failed.
-    fn redrive<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Micros, Problem>>;
+    /// Takes up a failed execution again where it failed. The same token within a quarter of an hour is the same
+    /// redrive, also across a restart: it answers when that was.
+    fn redrive<'a>(&'a self, id: &'a str, token: Option<String>) -> BoxFuture<'a, Result<Micros, Problem>>;
 
     /// Ends a task by its token.
     fn end_task<'a>(&'a self, token: &'a str, end: TaskEnd) -> BoxFuture<'a, Result<(), Problem>>;

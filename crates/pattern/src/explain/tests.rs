@@ -36,6 +36,26 @@ fn different_elements_are_named() {
 }
 
 #[test]
+fn what_must_be_missing_and_is_there_is_named_whatever_arrays_there_are() {
+    let unwanted = serde_json::json!({"type": "unwanted"});
+    // The array has nothing to do with it.
+    let pattern = r#"{"a": {"x": [1]}, "b": [{"exists": false}]}"#;
+    let event = r#"{"a": [{"x": 1}, {"x": 2}], "b": 5}"#;
+    assert_eq!(verdicts(pattern, event)[1], unwanted);
+    assert_eq!(explained(pattern, event)["branches"][0]["different_elements"], false);
+    // By itself, and in the element that the other field is in.
+    assert_eq!(verdicts(r#"{"a": {"x": [{"exists": false}]}}"#, r#"{"a": [{"x": 1}]}"#), [unwanted.clone()]);
+    let pattern = r#"{"a": {"k": ["v"], "x": [{"exists": false}]}}"#;
+    let event = r#"{"a": [{"k": "u"}, {"k": "v", "x": 1}]}"#;
+    assert_eq!(verdicts(pattern, event)[1], unwanted);
+    assert_eq!(explained(pattern, event)["branches"][0]["different_elements"], false);
+    // In another element it is rightly missing.
+    let other = explained(pattern, r#"{"a": [{"k": "v"}, {"k": "u", "x": 1}]}"#);
+    assert_eq!(other["matched"], true);
+    assert_eq!(other["branches"][0]["fields"][1]["verdict"]["type"], "matched");
+}
+
+#[test]
 fn one_way_through_an_or_is_enough() {
     let explained = explained(r#"{"$or": [{"a": [1]}, {"b": [1]}]}"#, r#"{"b": 1}"#);
     assert_eq!(explained["matched"], true);

@@ -16,7 +16,8 @@ use super::{Inner, no_execution, view};
 
 /// Executions of one page at most.
 const PAGE_MAX: usize = 1_000;
-/// Executions looked at for one page, where the query asks for what the index does not know: version and alias.
+/// Executions looked at for one page, where the query asks for what the index does not know: version, alias and
+/// redrives.
 const LOOKED_MAX: usize = 10_000;
 /// Executions that ended lately and are kept as they are shown.
 const RECENT_MAX: usize = 4_096;
@@ -161,7 +162,8 @@ impl Inner {
             && query.workflow.as_ref().is_none_or(|workflow| *workflow == head.workflow)
             && query.version.is_none_or(|version| head.version == Some(version))
             && query.alias.as_ref().is_none_or(|alias| head.alias.as_ref() == Some(alias))
-            && query.state.is_none_or(|state| state == head.state);
+            && query.state.is_none_or(|state| state == head.state)
+            && query.redriven.is_none_or(|redriven| redriven == (head.redrives > 0));
         wanted.then(|| view(&head, None))
     }
 

@@ -17,7 +17,7 @@ mod results;
 mod source;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ahash::HashMap;
 use headwater_base::{Limits, Name, Problem, partition_of};
@@ -60,6 +60,7 @@ struct Live {
     stop: Arc<Stop>,
     /// Told of new bounds.
     bounds: Arc<Notify>,
+    running: Arc<Running>,
     /// Its other end goes with the task.
     over: watch::Receiver<()>,
 }
@@ -91,7 +92,42 @@ impl Stop {
     }
 }
 
+/// How many children of a Map Run run now, and items in them.
+#[derive(Default)]
+struct Running {
+    children: AtomicU64,
+    items: AtomicU64,
+}
+
+/// A child that runs; dropped it does so no more, however it has ended.
+struct Begun<'a> {
+    running: &'a Running,
+    items: u64,
+}
+
+impl Running {
+    fn begin(&self, items: u64) -> Begun<'_> {
+        self.children.fetch_add(1, Ordering::Relaxed);
+        self.items.fetch_add(items, Ordering::Relaxed);
+        Begun { running: self, items }
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.running.children.fetch_sub(1, Ordering::Relaxed);
+        self.running.items.fetch_sub(self.items, Ordering::Relaxed);
+    }
+}
+
 impl Runs {
+    /// Children that run now, and the items in them.
+    fn running(&self, key: &Key, attempt: &Attempt) -> (u64, u64) {
+        let runs = self.0.lock();
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        runs.get(&(*key, *attempt)).map_or((0, 0), |live| (count(&live.running.children), count(&live.running.items)))
+    }
+
     /// Ends all of them; the next start takes them up.
     pub(super) fn stop(&self) {
         for (_, live) in self.0.lock().drain() {
@@ -104,8 +140,8 @@ impl Inner {
     /// Runs a Map Run whose start is durable, or what is left to do of one that was stopped.
     pub(super) fn run_map(&self, key: Key, attempt: Attempt) {
         let Some(inner) = self.me.upgrade() else { return };
-        let (stop, bounds): (Arc<Stop>, Arc<Notify>) = Default::default();
-        let (told, bound) = (Arc::clone(&stop), Arc::clone(&bounds));
+        let (stop, bounds, running): (Arc<Stop>, Arc<Notify>, Arc<Running>) = Default::default();
+        let (told, bound, begun) = (Arc::clone(&stop), Arc::clone(&bounds), Arc::clone(&running));
         let (ends, over) = watch::channel(());
         let mut runs = self.maps.0.lock();
         // One that was stopped and is taken up again already may not be done with its files.
@@ -116,7 +152,7 @@ impl Inner {
             for mut run in earlier {
                 while run.changed().await.is_ok() {}
             }
-            let outcome = awaited(drive::run(&inner, key, attempt, &told, &bound)).await;
+            let outcome = awaited(drive::run(&inner, key, attempt, (&told, &bound), &begun)).await;
             let outcome = outcome.unwrap_or_else(|said| {
                 let cause = format!("the Map Run ended by a bug in the program: {said}");
                 tracing::error!(said, "a Map Run ended by a bug");
@@ -135,7 +171,7 @@ impl Inner {
             }
             drop(ends);
         });
-        runs.insert((key, attempt), Live { task: task.abort_handle(), stop, bounds, over });
+        runs.insert((key, attempt), Live { task: task.abort_handle(), stop, bounds, running, over });
     }
 
     /// Stops a Map Run whose mark is durable: it writes down what there is and ends.
@@ -154,7 +190,7 @@ impl Inner {
     /// # Errors
     /// `HW-WORK-039`.
     pub(super) fn map_run(&self, arn: &str) -> Result<Map<String, Value>, Problem> {
-        self.progress(arn).map(|(key, attempt, progress)| shown(&self.over(&key, &attempt, progress)))
+        self.progress(arn).map(|(key, attempt, progress)| self.shown(&key, &attempt, progress))
     }
 
     /// The Map Runs of an execution.
@@ -165,9 +201,16 @@ impl Inner {
         let (key, head) = self.durable_head(execution)?;
         let read = |attempt: &Attempt| {
             let row = self.row(&key, Tag::Progress, &rows::attempt_bytes(attempt), View::Durable)?;
-            Progress::decode(&row).map(|progress| shown(&self.over(&key, attempt, progress)))
+            Progress::decode(&row).map(|progress| self.shown(&key, attempt, progress))
         };
         Ok(head.maps.iter().filter_map(read).collect())
+    }
+
+    fn shown(&self, key: &Key, attempt: &Attempt, progress: Progress) -> Map<String, Value> {
+        let progress = self.over(key, attempt, progress);
+        // Of a run that is over nothing runs, also while its last children are being ended.
+        let running = if progress.is_running() { self.maps.running(key, attempt) } else { (0, 0) };
+        shown(&progress, running)
     }
 
     /// As it is shown: under the bounds that were set last; one whose execution was stopped in its midst is over, too.
@@ -266,17 +309,21 @@ fn partition(arn: &str) -> u32 {
     partition_of(arn.as_bytes(), SHARDS.try_into().unwrap_or(1))
 }
 
-/// In the shape of `DescribeMapRun`.
-fn shown(progress: &Progress) -> Map<String, Value> {
-    let counts = |of: &Counts| {
+/// In the shape of `DescribeMapRun`, with how many children and items run. A child that has ended is pending until its
+/// result is durable.
+fn shown(progress: &Progress, (children, items): (u64, u64)) -> Map<String, Value> {
+    let counts = |of: &Counts, running: u64| {
+        // How many there are is written down with the first results, where a file or batches make them.
+        let begun = of.ended().saturating_add(running);
+        let total = of.total.max(begun);
         json!({
-            "pending": of.total.saturating_sub(of.next),
-            "running": 0,
+            "pending": total - begun,
+            "running": running,
             "succeeded": of.succeeded,
             "failed": of.failed,
             "timedOut": of.timed_out,
             "aborted": of.aborted,
-            "total": of.total,
+            "total": total,
             "resultsWritten": of.next,
             "failuresNotRedrivable": 0,
             "pendingRedrive": 0,
@@ -290,8 +337,8 @@ fn shown(progress: &Progress) -> Map<String, Value> {
         "maxConcurrency": progress.concurrency,
         "toleratedFailurePercentage": progress.tolerance.percentage.unwrap_or(0.0),
         "toleratedFailureCount": progress.tolerance.count.unwrap_or(0),
-        "itemCounts": counts(&progress.items),
-        "executionCounts": counts(&progress.children),
+        "itemCounts": counts(&progress.items, items),
+        "executionCounts": counts(&progress.children, children),
         "redriveCount": progress.redrives,
     });
     if let Some(stopped) = progress.stopped {

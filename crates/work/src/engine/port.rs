@@ -144,11 +144,16 @@ impl Workflows for Engine {
         })
     }
 
-    fn redrive<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Micros, Problem>> {
+    fn redrive<'a>(&'a self, id: &'a str, token: Option<String>) -> BoxFuture<'a, Result<Micros, Problem>> {
         Box::pin(async move {
-            let (key, _) = self.0.durable_head(id)?;
+            let (key, head) = self.0.durable_head(id)?;
+            if head.map_run.is_some() {
+                // Its Map Run has counted it, and would not hear of another end.
+                let fact = format!("execution `{id}` cannot be taken up again by itself: it is an item of a Map Run");
+                return Err(Problem::new("HW-WORK-007", fact).help("redrive the execution that the Map Run is of"));
+            }
             let (reply, answer) = oneshot::channel();
-            self.0.push_to(&key, Command::Redrive { key, reply });
+            self.0.push_to(&key, Command::Redrive { key, token, reply });
             answer.await.unwrap_or_else(|_| Err(stopping()))
         })
     }

@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::journal::Copied;
 use super::map_run::Bounds;
-use super::rows::{Head, Key};
+use super::rows::{self, Head, Key};
 use crate::execution::{Attempt, Event, Item};
 
 /// An answer that is given once the commit is durable.
@@ -41,8 +41,8 @@ pub(super) type Room = OwnedSemaphorePermit;
 pub(super) enum Command {
     /// Start an execution.
     Start { head: Box<Head>, input: Json, item: Option<Item>, reply: Option<Reply<ExecutionView>>, room: Option<Room> },
-    /// Take up an execution that did not succeed.
-    Redrive { key: Key, reply: Reply<Micros> },
+    /// Take up an execution that did not succeed; with the token of an earlier one it is the same one.
+    Redrive { key: Key, token: Option<String>, reply: Reply<Micros> },
     /// What ran for an execution met a bug: it is parked.
     Park { key: Key, reason: String },
     /// An Express execution is over.
@@ -82,6 +82,26 @@ impl Command {
     /// Whether a client asks for an execution, who hears of it when there can be none now. A Map Run never gives up.
     pub(super) fn is_clients_start(&self) -> bool {
         matches!(self, Self::Start { head, reply: Some(_), .. } if head.map_run.is_none())
+    }
+
+    /// The execution that it is for.
+    pub(super) fn key(&self) -> Option<Key> {
+        match self {
+            Self::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
+            Self::Event { key, .. }
+            | Self::Park { key, .. }
+            | Self::End { key, .. }
+            | Self::Beat { key, .. }
+            | Self::Express { key, .. }
+            | Self::Redrive { key, .. }
+            | Self::Perform { key, .. }
+            | Self::Answer { key, .. }
+            | Self::Carried { key, .. }
+            | Self::Bound { key, .. }
+            | Self::Message { to: key, .. }
+            | Self::Doubt { key, .. } => Some(*key),
+            Self::Note { .. } | Self::Copy { .. } => None,
+        }
     }
 }
 

@@ -255,6 +255,8 @@ pub(super) struct Head {
     pub(super) retention_s: u64,
     pub(super) redrives: u32,
     pub(super) redriven: Option<Micros>,
+    /// The tokens that it was last taken up again with, and when; the newest is the last.
+    pub(super) redrive_tokens: Vec<(String, Micros)>,
     pub(super) cause: Option<Cause>,
     /// Why it does not go on although it has not ended.
     pub(super) parked: Option<String>,
@@ -263,6 +265,10 @@ pub(super) struct Head {
     /// The alias that drew its version.
     pub(super) alias: Option<String>,
 }
+
+/// Tokens of redrives that are remembered, and how long each counts: as in Step Functions.
+const REDRIVE_TOKENS_MAX: usize = 10;
+const REDRIVE_TOKEN_US: i64 = 15 * 60 * 1_000_000;
 
 /// The states by their numbers in a row, which never change.
 const STATES: [ExecutionState; 6] = [
@@ -279,9 +285,23 @@ impl Head {
         format!("{}/{}", self.workflow, self.name)
     }
 
+    /// When it was taken up again with this token, where that counts still.
+    pub(super) fn redriven_with(&self, token: &str, now: Micros) -> Option<Micros> {
+        let known = self.redrive_tokens.iter().find(|(known, _)| known == token);
+        known.map(|(_, at)| *at).filter(|at| now.0.saturating_sub(at.0) < REDRIVE_TOKEN_US)
+    }
+
+    /// Remembers with which token it is taken up again.
+    pub(super) fn note_redrive(&mut self, token: String, now: Micros) {
+        self.redrive_tokens.retain(|(known, _)| *known != token);
+        self.redrive_tokens.push((token, now));
+        let surplus = self.redrive_tokens.len().saturating_sub(REDRIVE_TOKENS_MAX);
+        self.redrive_tokens.drain(..surplus);
+    }
+
     pub(super) fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
-        writer.byte(3);
+        writer.byte(4);
         writer.text(&self.workflow);
         writer.text(&self.name);
         writer.option(self.version.as_ref(), |writer, version| writer.number(*version));
@@ -315,6 +335,10 @@ impl Head {
         writer.option(self.parked.as_ref(), |writer, reason| writer.text(reason));
         writer.number(u64::from(self.blobs));
         writer.option(self.alias.as_ref(), |writer, alias| writer.text(alias));
+        writer.list(&self.redrive_tokens, |writer, (token, at)| {
+            writer.text(token);
+            writer.time(*at);
+        });
         Bytes::from(writer.bytes)
     }
 
@@ -334,8 +358,8 @@ pub(super) fn damaged(what: &str) -> Problem {
 }
 
 fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
-    // The first version pointed to no blobs, the second knew no aliases.
-    let version = reader.byte().filter(|version| (1..=3).contains(version))?;
+    // The first version pointed to no blobs, the second knew no aliases, the third no tokens of redrives.
+    let version = reader.byte().filter(|version| (1..=4).contains(version))?;
     Some(Head {
         workflow: reader.text()?,
         name: reader.text()?,
@@ -369,6 +393,10 @@ fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
         parked: reader.option(Reader::text)?,
         blobs: if version == 1 { 0 } else { reader.small()? },
         alias: if version < 3 { None } else { reader.option(Reader::text)? },
+        redrive_tokens: match version {
+            1..=3 => Vec::new(),
+            _ => reader.list(|reader| Some((reader.text()?, reader.time()?)))?,
+        },
     })
 }
 

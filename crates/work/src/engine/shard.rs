@@ -246,7 +246,7 @@ impl Shard {
     }
 
     fn apply(&mut self, batch: &mut Batch, command: Command) {
-        if let Some(key) = command_key(&command)
+        if let Some(key) = command.key()
             && batch.is_busy(&key)
         {
             return batch.deferred.push(command);
@@ -260,10 +260,12 @@ impl Shard {
                 }
             }
             // Nothing of it is in the batch before it is taken up whole.
-            Command::Redrive { key, reply } => match alone("taking it up again", || self.redrive(batch, &key)) {
-                Ok(()) => batch.post(Some(Post::Done(key, reply, now))),
-                Err(problem) => answer(Some(reply), Err(problem)),
-            },
+            Command::Redrive { key, token, reply } => {
+                match alone("taking it up again", || self.redrive(batch, &key, token)) {
+                    Ok(at) => batch.post(Some(Post::Done(key, reply, at))),
+                    Err(problem) => answer(Some(reply), Err(problem)),
+                }
+            }
             Command::Park { key, reason } => {
                 let goes_on = |head: &Head| head.state == ExecutionState::Running && head.parked.is_none();
                 if self.head(&key).is_ok_and(|head| head.as_ref().is_some_and(goes_on)) {
@@ -559,11 +561,15 @@ impl Shard {
     }
 
     /// Takes up an execution that did not succeed.
-    fn redrive(&mut self, batch: &mut Batch, key: &Key) -> Result<(), Problem> {
+    fn redrive(&mut self, batch: &mut Batch, key: &Key, token: Option<String>) -> Result<Micros, Problem> {
         let head = match batch.slot(key) {
             Some(slot) => slot.turn.head.clone(),
             None => self.head(key)?.ok_or_else(|| super::no_execution("of this key"))?,
         };
+        let around = Self::around(&self.inner, &*self.log, &self.space);
+        if let Some(at) = token.as_ref().and_then(|token| head.redriven_with(token, around.now)) {
+            return Ok(at);
+        }
         if head.state == ExecutionState::Running || head.state == ExecutionState::Succeeded || head.express {
             let state = head.state.name();
             let fact = format!("execution `{}` cannot be taken up again: it is {state}", head.id());
@@ -572,16 +578,15 @@ impl Shard {
         }
         let definition = self.inner.definition(&head.definition, false)?;
         let execution = self.inner.stored(key, &head)?;
-        let around = Self::around(&self.inner, &*self.log, &self.space);
         let kept = self.inner.kept(key, &head);
         let mut turn = Turn::over(*key, head, execution, definition, false);
         turn.kept = kept;
-        turn.redrive(&around)?;
+        turn.redrive(token, &around)?;
         batch.add(turn);
         if let Some(slot) = batch.slot(key) {
             slot.touched = true;
         }
-        Ok(())
+        Ok(around.now)
     }
 
     fn express(&mut self, batch: &mut Batch, key: &Key, run: super::express::Run) {
@@ -762,25 +767,6 @@ fn turn_away(batch: &mut Batch, id: &str, parent: rows::Parent, cause: String) {
     let home = rows::split(&row).map_or(0, |(key, ..)| rows::shard_of(&key));
     batch.loose.push((Arc::from(rows::space_of(home)), row.clone(), Some(message.encode(usize::MAX).0)));
     batch.deliver.push((row, to));
-}
-
-fn command_key(command: &Command) -> Option<Key> {
-    match command {
-        Command::Start { head, .. } => Some(rows::key_of(&head.workflow, &head.name)),
-        Command::Event { key, .. }
-        | Command::Park { key, .. }
-        | Command::End { key, .. }
-        | Command::Beat { key, .. }
-        | Command::Express { key, .. }
-        | Command::Redrive { key, .. }
-        | Command::Perform { key, .. }
-        | Command::Answer { key, .. }
-        | Command::Carried { key, .. }
-        | Command::Bound { key, .. }
-        | Command::Message { to: key, .. }
-        | Command::Doubt { key, .. } => Some(*key),
-        Command::Note { .. } | Command::Copy { .. } => None,
-    }
 }
 
 /// `HW-WORK-006`, of a Map Run.

@@ -118,6 +118,35 @@ async fn a_name_is_an_idempotency_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redrives_token_is_an_idempotency_key() {
+    let mut rig = Rig::new().await;
+    rig.workflow("w", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 86_400, "End": true}}}))
+        .await;
+    rig.start("w", Some("n"), json!({})).await.unwrap();
+    rig.engine().stop("w/n", None, None).await.unwrap();
+    let redrive = async |rig: &Rig, token: &str| rig.engine().redrive("w/n", Some(token.to_owned())).await;
+    let first = redrive(&rig, "a").await.unwrap();
+    rig.advance(60);
+    assert_eq!(redrive(&rig, "a").await.unwrap(), first);
+    assert_eq!(redrive(&rig, "b").await.unwrap_err().code, "HW-WORK-007");
+    rig.restart().await;
+    assert_eq!(redrive(&rig, "a").await.unwrap(), first);
+    assert_eq!(rig.engine().describe("w/n").unwrap().redrives, 1);
+    // A later redrive does not make the earlier one's token a new one, and nothing is taken up by it.
+    rig.engine().stop("w/n", None, None).await.unwrap();
+    let second = redrive(&rig, "b").await.unwrap();
+    rig.engine().stop("w/n", None, None).await.unwrap();
+    assert_eq!((redrive(&rig, "a").await.unwrap(), redrive(&rig, "b").await.unwrap()), (first, second));
+    let view = rig.engine().describe("w/n").unwrap();
+    assert_eq!((view.redrives, view.state), (2, ExecutionState::Aborted));
+    // It counts for a quarter of an hour.
+    rig.advance(15 * 60);
+    let third = redrive(&rig, "a").await.unwrap();
+    assert!(third > second);
+    assert_eq!(rig.engine().describe("w/n").unwrap().redrives, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_told_that_something_is_done_which_the_log_refuses() {
     let rig = Rig::new().await;
     rig.workflow("w", &json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}})).await;
@@ -132,7 +161,7 @@ async fn nobody_is_told_that_something_is_done_which_the_log_refuses() {
     // What had ended stays as it ended, and does not count as running.
     let running = || rig.engine().figures().iter().find(|(name, _)| *name == "executions_running").unwrap().1;
     let before = running();
-    assert_eq!(rig.engine().redrive("w/ended").await.unwrap_err().code, "HW-WORK-007");
+    assert_eq!(rig.engine().redrive("w/ended", None).await.unwrap_err().code, "HW-WORK-007");
     let view = rig.engine().describe("w/ended").unwrap();
     assert_eq!((view.state, view.stopped.is_some()), (ExecutionState::Aborted, true));
     assert!(running() <= before);

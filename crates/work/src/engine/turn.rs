@@ -258,13 +258,16 @@ impl Turn {
     ///
     /// # Errors
     /// As [`Execution::redrive`].
-    pub(super) fn redrive(&mut self, around: &Around<'_>) -> Result<(), Problem> {
+    pub(super) fn redrive(&mut self, token: Option<String>, around: &Around<'_>) -> Result<(), Problem> {
         let Self { execution, definition, .. } = self;
         let step = around.given(&self.key, around.now, |given| execution.redrive(definition, given))?;
         self.head.state = ExecutionState::Running;
         self.head.stopped = None;
         self.head.redrives = self.head.redrives.saturating_add(1);
         self.head.redriven = Some(around.now);
+        if let Some(token) = token {
+            self.head.note_redrive(token, around.now);
+        }
         self.set_alarm(Alarm::Expire, None);
         self.told.push(ExecutionState::Running);
         self.absorb(step, around);

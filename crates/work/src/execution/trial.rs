@@ -22,7 +22,7 @@ use super::event::{Effect, Event, Given, StartTask, Timer};
 use super::history::{Details, HistoryEvent};
 use super::run::Run;
 use super::states::Leave;
-use super::{Data, Execution, Failure, Phase, Status, ThreadId};
+use super::{Attempt, Data, Execution, Failure, Phase, Status, ThreadId};
 use crate::definition::{Definition, Flavor, Kind, MachineId, Resource, State, StateId};
 
 use model::Mode;
@@ -48,6 +48,8 @@ pub struct Trial {
     handled: Option<(&'static str, usize)>,
     /// What a Map or Parallel state as a whole failed with.
     met: Option<Failure>,
+    /// When it takes place, whatever its context says.
+    now: Micros,
 }
 
 impl Trial {
@@ -73,9 +75,12 @@ impl Trial {
             backoff: None,
             handled: None,
             met: None,
+            now: given.now,
         };
         trial.admitted()?;
-        trial.enter(given);
+        let said = trial.request.token.clone();
+        let token = |attempt: &Attempt| said.clone().unwrap_or_else(|| (given.token)(attempt));
+        trial.enter(&Given { now: given.now, seed: given.seed, token: &token, limits: given.limits });
         Ok(trial)
     }
 
@@ -99,6 +104,7 @@ impl Trial {
     /// States that last need a mock, and states that call nothing take none.
     fn admitted(&self) -> Result<(), Problem> {
         let Some(state) = self.here() else { return Ok(()) };
+        self.request.concerns(state)?;
         if let Some(mock) = &self.request.mock {
             return fits(state, mock, self.request.mode);
         }
@@ -119,7 +125,7 @@ impl Trial {
         self.seen.insert("input".to_owned(), json!(self.request.input.to_string()));
         let mock = self.request.mock.clone();
         let (retries, level) = (self.request.retries, self.request.level);
-        let failures = self.request.failed_iterations;
+        let (failures, stay) = (self.request.failed_iterations, self.request.stay);
         let mut seen = std::mem::take(&mut self.seen);
         let (step, met) = {
             let mut run = Run::new(&self.definition, &mut self.execution, given);
@@ -127,11 +133,19 @@ impl Trial {
             run.enter(THREAD, state);
             let met = match (&mock, &state.kind, failures) {
                 (Some(Err(failure)), ..) => Ok(Some(failure.clone())),
-                (Some(Ok(_)), Kind::Map(map), Some(failed)) => run.exceeded(state, map, failed),
+                (Some(Ok(_)), Kind::Map(map), Some(failed)) => {
+                    run.exceeded(state, map, failed, &self.request.reader_items)
+                }
                 _ => Ok(None),
             };
             if let Ok(Some(failure)) = &met {
                 run.tried(THREAD, state, retries, failure);
+            }
+            if let Some(thread) = run.thread(THREAD) {
+                thread.entered_at = stay.entered.unwrap_or(thread.entered_at);
+                // Those that no retrier of the mocked error has counted.
+                let counted: u32 = thread.retried.iter().sum();
+                thread.retried.extend(stay.retries.and_then(|retries| retries.checked_sub(counted)));
             }
             if level != Level::Info {
                 run.inspect_input(THREAD, state, &self.request.reader_items, &mut seen);
@@ -245,7 +259,7 @@ impl Trial {
             if let Some((field, index)) = self.handled {
                 let mut details = json!({ field: index });
                 if let (Some(due), Some(details)) = (self.backoff, details.as_object_mut()) {
-                    let seconds = due.since(self.execution.started).as_secs_f64().round();
+                    let seconds = due.since(self.now).as_secs_f64().round();
                     details.insert("retryBackoffIntervalSeconds".to_owned(), json!(seconds as u64));
                 }
                 self.seen.insert("errorDetails".to_owned(), details);

@@ -320,6 +320,7 @@ fn list(call: &Call) -> Answer {
     };
     let query = ExecutionQuery {
         state: call.text("statusFilter").and_then(ExecutionState::named),
+        redriven: call.text("redriveFilter").map(|filter| filter == "REDRIVEN"),
         after: after(call)?,
         count: count(call),
         ..query
@@ -329,9 +330,7 @@ fn list(call: &Call) -> Answer {
         codes::NO_PAGE => bad_token(),
         _ => problem.into(),
     })?;
-    let redriven = call.text("redriveFilter").map(|filter| filter == "REDRIVEN");
-    let kept = executions.iter().filter(|execution| redriven.is_none_or(|wanted| (execution.redrives > 0) == wanted));
-    let items = kept.map(|execution| Value::Object(outline(call, execution, false)));
+    let items = executions.iter().map(|execution| Value::Object(outline(call, execution, false)));
     Ok(listed("executions", items.collect(), next.map(|after| pages::token(&after))))
 }
 
@@ -352,11 +351,15 @@ async fn stop(call: &Call) -> Answer {
 
 async fn redrive(call: &Call) -> Answer {
     let execution = find(call, "executionArn")?;
-    if let (status @ "NOT_REDRIVABLE", Some(reason)) = redrivable(&execution) {
-        return Err(Refusal::new("ExecutionNotRedrivable", format!("{reason} [{status}]")));
-    }
-    let redriven = call.aws.workflows.redrive(&execution.id).await;
-    let redriven = redriven.map_err(|problem| fault(problem, call.given("executionArn")))?;
+    // The engine is asked first: it knows the tokens of redrives that were done.
+    let token = call.text("clientToken").map(str::to_owned);
+    let redriven = call.aws.workflows.redrive(&execution.id, token).await;
+    let redriven = redriven.map_err(|problem| match redrivable(&execution) {
+        (status @ "NOT_REDRIVABLE", Some(reason)) if codes::NOT_REDRIVABLE.contains(&problem.code.as_str()) => {
+            Refusal::new("ExecutionNotRedrivable", format!("{reason} [{status}]"))
+        }
+        _ => fault(problem, call.given("executionArn")),
+    })?;
     Ok(json!({ "redriveDate": seconds(redriven) }))
 }
 

@@ -39,6 +39,8 @@ pub struct Engine {
     pub executions: Mutex<BTreeMap<String, ExecutionView>>,
     pub ended: Mutex<Vec<(String, TaskEnd)>>,
     pub changes: Mutex<Vec<Map<String, Value>>>,
+    /// The token of the last redrive.
+    token: Mutex<Option<String>>,
 }
 
 /// The one Map Run there is.
@@ -125,6 +127,7 @@ impl Workflows for Engine {
                 && query.version.is_none_or(|version| view.version == Some(version))
                 && query.alias.as_ref().is_none_or(|alias| view.alias.as_ref() == Some(alias))
                 && query.state.is_none_or(|state| view.state == state)
+                && query.redriven.is_none_or(|redriven| (view.redrives > 0) == redriven)
                 && query.after.as_ref().is_none_or(|after| view.id > *after)
         });
         let page: Vec<ExecutionView> = all.take(query.count).cloned().collect();
@@ -163,11 +166,16 @@ impl Workflows for Engine {
         })
     }
 
-    fn redrive<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Micros, Problem>> {
+    fn redrive<'a>(&'a self, id: &'a str, token: Option<String>) -> BoxFuture<'a, Result<Micros, Problem>> {
         Box::pin(async move {
-            if id.ends_with("/spent") {
+            let mut last = self.token.lock();
+            if token.is_some() && *last == token {
+                return self.change(id, |_| {});
+            }
+            if id.ends_with("/spent") || self.describe(id)?.state == ExecutionState::Running {
                 return Err(problem("HW-WORK-007"));
             }
+            *last = token;
             self.change(id, |view| view.state = ExecutionState::Running)
         })
     }

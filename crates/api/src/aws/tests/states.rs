@@ -158,13 +158,16 @@ async fn an_executions_name_is_an_idempotency_key() {
     let brief = json!({ "executionArn": arn("execution:price:run-1"), "includedData": "METADATA_ONLY" });
     let brief = house.ok(&target("DescribeExecution"), brief).await;
     assert_eq!((&brief["input"], &brief["inputDetails"]), (&Value::Null, &json!({ "included": false })));
-    house.ok(&target("RedriveExecution"), json!({ "executionArn": arn("execution:price:run-1") })).await;
-    assert!(
-        house
-            .no(&target("RedriveExecution"), json!({ "executionArn": arn("execution:price:run-1") }))
-            .await
-            .starts_with("ExecutionNotRedrivable")
-    );
+    let redrive = |token: &str| json!({ "executionArn": arn("execution:price:run-1"), "clientToken": token });
+    let redriven = house.ok(&target("RedriveExecution"), redrive("a")).await;
+    assert_eq!(house.ok(&target("RedriveExecution"), redrive("a")).await, redriven);
+    let without = json!({ "executionArn": arn("execution:price:run-1") });
+    for again in [redrive("b"), without] {
+        assert_eq!(
+            house.no(&target("RedriveExecution"), again).await,
+            "ExecutionNotRedrivable: Execution is RUNNING and cannot be redriven [NOT_REDRIVABLE]"
+        );
+    }
     // Nothing is left to take up, which the engine alone knows.
     let spent = json!({ "stateMachineArn": arn("stateMachine:price"), "name": "spent" });
     house.ok(&target("StartExecution"), spent).await;

@@ -1,9 +1,10 @@
 //! Whether who reads by one JSON Schema can read what was written by another.
 //!
-//! Judged are types, required and known properties, items, values by name and bounds. What differs in any other keyword
-//! cannot be judged and counts as a break: a false alarm is looked at, a missed break is not.
+//! Judged are types, required and known properties, items, values by name and bounds. Any other keyword that the reader
+//! has and that differs cannot be judged and counts as a break: a false alarm is looked at, a missed break is not. One
+//! that only the writer has narrows what is written, unless it changes what others mean ([`TURNING`], [`WATCHING`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -28,6 +29,14 @@ const JUDGED: [&str; 15] = [
     "minItems",
     "maxItems",
 ];
+/// Keywords that change what others beside them mean, so that they count in the writer's schema as well: from where on
+/// `items` describes items, what is left of others beside a reference, how many of `contains` there may be.
+const TURNING: [&str; 7] =
+    ["$ref", "$dynamicRef", "$recursiveRef", "prefixItems", "additionalItems", "minContains", "maxContains"];
+/// Keywords that speak of what others beside them leave open, or that leave others less.
+const WATCHING: [&str; 3] = ["patternProperties", "unevaluatedProperties", "unevaluatedItems"];
+/// The draft of a schema that names none.
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// The reader wants no less than the writer gives, and no more.
 const LOWER: [&str; 4] = ["minimum", "exclusiveMinimum", "minLength", "minItems"];
 const UPPER: [&str; 4] = ["maximum", "exclusiveMaximum", "maxLength", "maxItems"];
@@ -49,13 +58,21 @@ fn compare(reader: &Value, writer: &Value, at: &str, depth: usize, found: &mut V
     let (Some(reads), Some(writes), true) = (reader.as_object(), writer.as_object(), depth > 0) else {
         return found.push(format!("{} is described in another way", place()));
     };
-    let keys: BTreeSet<&String> = reads.keys().chain(writes.keys()).collect();
-    for key in keys {
-        let judged = WORDS.contains(&key.as_str()) || JUDGED.contains(&key.as_str());
-        // Keywords that only the writer keeps to narrow what it writes.
-        if !judged && reads.get(key).is_some() && reads.get(key) != writes.get(key) {
+    if reads.keys().all(|key| WORDS.contains(&key.as_str())) {
+        return;
+    }
+    let keys: BTreeSet<&str> = reads.keys().chain(writes.keys()).map(String::as_str).collect();
+    for key in keys.iter().filter(|key| counts(key, reads, at)) {
+        let differs =
+            if *key == "$schema" { draft(reads) != draft(writes) } else { reads.get(*key) != writes.get(*key) };
+        if differs {
             found.push(format!("`{key}` of {} differs, and cannot be judged", place()));
         }
+    }
+    if let Some(key) = WATCHING.iter().find(|key| keys.contains(**key))
+        && beside(reads) != beside(writes)
+    {
+        found.push(format!("`{key}` of {} counts with what is beside it, which differs: it cannot be judged", place()));
     }
     let (wanted, given) = (types(reads), types(writes));
     if let Some(wanted) = &wanted {
@@ -73,17 +90,13 @@ fn compare(reader: &Value, writer: &Value, at: &str, depth: usize, found: &mut V
     values(reads, writes, &place(), found);
     for (bounds, less) in [(LOWER, true), (UPPER, false)] {
         for key in bounds {
-            let bound = |map: &Map<String, Value>| map.get(key).and_then(Value::as_f64);
-            let narrower = match (bound(reads), bound(writes)) {
+            let narrower = match (reads.get(key), writes.get(key)) {
                 (None, _) => false,
+                // In an old draft the bound is beside it, and this says whether it belongs to it.
+                (reads @ Some(Value::Bool(_)), writes) => reads != writes,
                 (Some(_), None) => true,
-                (Some(reads), Some(writes)) => {
-                    if less {
-                        reads > writes
-                    } else {
-                        reads < writes
-                    }
-                }
+                (Some(reads), Some(writes)) if less => below(writes, reads),
+                (Some(reads), Some(writes)) => below(reads, writes),
             };
             if narrower {
                 found.push(format!("`{key}` of {} is narrower", place()));
@@ -94,6 +107,45 @@ fn compare(reader: &Value, writer: &Value, at: &str, depth: usize, found: &mut V
     if let Some(items) = reads.get("items") {
         let written = writes.get("items").unwrap_or(&Value::Bool(true));
         compare(items, written, &format!("{at}[]"), depth - 1, found);
+    }
+}
+
+/// Whether a difference in this keyword cannot be judged.
+fn counts(key: &str, reads: &Map<String, Value>, at: &str) -> bool {
+    match key {
+        "$schema" => true,
+        // Below the root it is where references begin.
+        "$id" => !at.is_empty(),
+        _ if TURNING.contains(&key) => true,
+        _ if WATCHING.contains(&key) || WORDS.contains(&key) || JUDGED.contains(&key) => false,
+        _ => reads.contains_key(key),
+    }
+}
+
+fn draft(schema: &Map<String, Value>) -> &str {
+    schema.get("$schema").and_then(Value::as_str).unwrap_or(DRAFT).trim_end_matches('#')
+}
+
+/// What counts for keywords of [`WATCHING`]: which parts are described, and by what.
+fn beside(schema: &Map<String, Value>) -> BTreeMap<&str, Value> {
+    let parts = schema.iter().filter_map(|(key, value)| match key.as_str() {
+        "properties" => {
+            let names = value.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+            Some(("properties", Value::from_iter(names)))
+        }
+        "items" => Some(("items", Value::Null)),
+        "additionalProperties" => Some(("additionalProperties", value.clone())),
+        key if WORDS.contains(&key) || JUDGED.contains(&key) => None,
+        key => Some((key, value.clone())),
+    });
+    parts.collect()
+}
+
+/// Whether a bound is less than another; whole numbers are compared exactly.
+fn below(one: &Value, other: &Value) -> bool {
+    match (one.as_i64(), other.as_i64()) {
+        (Some(one), Some(other)) => one < other,
+        _ => one.as_f64() < other.as_f64(),
     }
 }
 

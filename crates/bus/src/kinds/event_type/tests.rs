@@ -52,6 +52,81 @@ fn what_a_reader_does_not_take_is_named() {
     assert_eq!(check(described(json!({})), json!({"properties": {"a": text()}, "additionalProperties": false})), none);
 }
 
+/// What a writer alone has may change what the rest of its schema means. Each pair has an event that shows it.
+#[test]
+fn a_break_is_not_missed_behind_keywords_that_are_not_judged() {
+    let draft_7 = "http://json-schema.org/draft-07/schema#";
+    let draft_4 = "http://json-schema.org/draft-04/schema#";
+    for (reader, writer, event) in [
+        // `items` speaks of what comes behind `prefixItems`.
+        (json!({"items": {"type": "string"}}), json!({"items": {"type": "string"}, "prefixItems": [{}]}), json!([1])),
+        (
+            json!({"properties": {}, "additionalProperties": false}),
+            json!({"properties": {}, "additionalProperties": false, "patternProperties": {"^x": {}}}),
+            json!({"x1": 1}),
+        ),
+        (
+            json!({"properties": {"a": {}}, "unevaluatedProperties": false}),
+            json!({"properties": {"a": {}, "b": {}}, "unevaluatedProperties": false}),
+            json!({"b": 1}),
+        ),
+        (
+            json!({"properties": {"a": {}}, "unevaluatedProperties": false}),
+            json!({"properties": {"a": {}}, "unevaluatedProperties": false, "allOf": [{"properties": {"b": {}}}]}),
+            json!({"b": 1}),
+        ),
+        (json!({"contains": {"const": 1}}), json!({"contains": {"const": 1}, "minContains": 0}), json!([])),
+        // Nothing beside a reference counts in this draft.
+        (
+            json!({"$schema": draft_7, "properties": {"a": {"type": "string"}}}),
+            json!({"$schema": draft_7, "properties": {"a": {"type": "string", "$ref": "#/definitions/any"}},
+                "definitions": {"any": {}}}),
+            json!({"a": 1}),
+        ),
+        (
+            json!({"$schema": draft_7, "properties": {"a": {"$ref": "#/definitions/a", "type": "string"}},
+                "definitions": {"a": {"type": "string"}}}),
+            json!({"$schema": draft_7, "properties": {"a": {"$ref": "#/definitions/a", "type": "string"}},
+                "definitions": {"a": {}}}),
+            json!({"a": 1}),
+        ),
+        (
+            json!({"$schema": draft_4, "minimum": 1, "exclusiveMinimum": true}),
+            json!({"$schema": draft_4, "minimum": 1}),
+            json!(1),
+        ),
+        // Two numbers that are one as floating-point numbers.
+        (
+            json!({"minimum": 9_007_199_254_740_993_i64}),
+            json!({"minimum": 9_007_199_254_740_992_i64}),
+            json!(9_007_199_254_740_992_i64),
+        ),
+    ] {
+        let fits = |schema: &Value| headwater_kernel::schema::compile(schema).unwrap().is_valid(&event);
+        assert!(fits(&writer) && !fits(&reader), "{reader} {writer}");
+        assert_ne!(breaks(&reader, &writer), [""; 0], "{reader} {writer}");
+    }
+    // Another draft may mean something else by the same words.
+    let named = |draft: &str| json!({"$schema": draft, "type": "object"});
+    assert_eq!(
+        breaks(&named(draft_7), &json!({"type": "object"})),
+        ["`$schema` of the event differs, and cannot be judged"]
+    );
+    let newest = named("https://json-schema.org/draft/2020-12/schema");
+    // What narrows what is written, or stands on both sides, is no break.
+    for (reader, writer) in [
+        (newest, json!({"type": "object"})),
+        (json!({"description": "anything"}), json!({"$ref": "#/$defs/a", "$defs": {"a": {}}})),
+        (json!({"type": "object"}), json!({"type": "object", "allOf": [{"required": ["a"]}]})),
+        (
+            json!({"patternProperties": {"^x": {}}, "properties": {"a": {}}}),
+            json!({"patternProperties": {"^x": {}}, "properties": {"a": {"type": "string"}}, "required": ["a"]}),
+        ),
+    ] {
+        assert_eq!(breaks(&reader, &writer), [""; 0], "{reader} {writer}");
+    }
+}
+
 /// Schemas of small objects, and values to try them with.
 fn schema() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -78,6 +78,15 @@ fn a_replay_gives_a_span_out_again_to_the_rules_named() {
     assert_eq!(code(request("again", 0, 9, &[])), "HW-BUS-040");
     assert_eq!(code(request("empty", 9, 9, &[])), "HW-BUS-042");
     assert_eq!(code(ReplayRequest { archive: "none".to_owned(), ..request("none", 0, 9, &[]) }), "HW-BUS-041");
+    // A rule that there is not, or that reads another bus, would never hear of it.
+    bench.resource("Rule", "other", json!({"source": "one", "pattern": {"source": ["shop"]}, "targets": []}));
+    let problem =
+        |rule: &str| bench.runtime.block_on(bench.buses.replay(request("deaf", 0, 9, &["one", rule]))).unwrap_err();
+    let (missing, foreign) = (problem("tow"), problem("other"));
+    assert_eq!((missing.code.as_str(), missing.title.as_str()), ("HW-BUS-045", "there is no rule `tow` to replay to"));
+    assert!(missing.help.unwrap().ends_with("did you mean `two`?"));
+    assert_eq!(foreign.title, "rule `other` reads `one`, and archive `all` is of `bus.default`");
+    assert_eq!(bench.buses.find_replay("deaf"), None);
     for unit in [archive, one, two] {
         bench.stop(&unit);
     }

@@ -59,6 +59,18 @@ fn an_attempt_on_a_machine_that_nobody_knows_is_refused() {
 }
 
 #[test]
+fn a_run_is_not_read_while_its_jobs_go_on() {
+    let mut answers = answers();
+    answers["jobs"][0]["status"] = json!("RUNNING");
+    answers["jobs"][0]["attempts"].as_array_mut().unwrap().pop();
+    let problem = read(&answers, &About { id: "r".to_owned(), ..About::default() }).unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.place.unwrap().path.as_str()), ("HW-COST-002", "jobs[0]"));
+    // One that never got a machine is over, too.
+    answers["jobs"][0]["status"] = json!("FAILED");
+    assert!(read(&answers, &About { id: "r".to_owned(), ..About::default() }).is_ok());
+}
+
+#[test]
 fn zones_tell_their_regions() {
     for (zone, expected) in [
         ("us-east-1a", "us-east-1"),

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use headwater_base::Problem;
+use headwater_base::{Problem, closest};
 use headwater_cost::Time;
 use headwater_cost::discounts;
 use headwater_cost::engines::{self, About, ENGINES, Engine, File};
 use headwater_cost::lists::{self, Reservation};
 use headwater_cost::report::word;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::cli::{Context, Done};
 use crate::output;
@@ -95,6 +97,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Done {
             for (reason, count) in &list.skipped {
                 output::note(format!("{}: {count} left out: {reason}", path.display()));
             }
+            if list.more {
+                let said = "its `NextToken` says that more follow; import all pages";
+                output::note(format!("{}: this is one page of several: {said}", path.display()));
+            }
             let count = list.series.len();
             tables::merge_prices(&node, list.series).await?;
             output::line(format!("{}: {count} series", path.display()))?;
@@ -126,21 +132,33 @@ fn zone(utc_offset_minutes: i64) -> String {
 fn as_of(text: Option<&str>) -> Result<Time, Problem> {
     let Some(text) = text else { return Ok(Time(wall_ms())) };
     Time::parse(text).ok_or_else(|| {
-        Problem::new("HW-CLI-002", format!("`--as-of` is no time: `{}`", text.escape_debug()))
+        Problem::new("HW-COST-004", format!("`--as-of` is no time: `{}`", text.escape_debug()))
             .help("write an RFC 3339 time such as `2026-12-01T00:00:00Z`")
     })
 }
 
 fn about(path: Option<&Path>) -> Result<About, Problem> {
     let Some(path) = path else { return Ok(About::default()) };
-    serde_json::from_slice(&read(path)?).map_err(|error| {
+    let wrong = |error: serde_json::Error| {
         let (line, column) = (u32::try_from(error.line()).unwrap_or(0), u32::try_from(error.column()).unwrap_or(0));
         Problem::new("HW-COST-002", format!("a record cannot be read: {error}")).at(
             path.to_string_lossy(),
             line,
             column,
         )
-    })
+    };
+    let value: Value = serde_json::from_slice(&read(path)?).map_err(wrong)?;
+    // A launch is read as this, too, and has more; here nothing else has a meaning.
+    let known = json!(About::default());
+    let stray = |key: &&String| known.get(key.as_str()).is_none();
+    if let Some(key) = value.as_object().and_then(|said| said.keys().find(stray)) {
+        let names = known.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        let near = closest(key, names.clone()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        let help = format!("{near}there are `{}`", names.collect::<Vec<_>>().join("`, `"));
+        let fact = format!("a record cannot be read: nothing of a run is called `{}`", key.escape_debug());
+        return Err(Problem::new("HW-COST-002", fact).at(path.to_string_lossy(), 0, 0).help(help));
+    }
+    About::deserialize(value).map_err(wrong)
 }
 
 /// The files that are given, and those of the folders that may be records, by their paths from there.

@@ -99,10 +99,18 @@ const ESTIMATES: [Column; 8] = [
 /// Reads the launches and prints the report.
 ///
 /// # Errors
-/// `HW-COST-004` for a word that is none, and what the node says.
+/// `HW-COST-004` for a word or a time that is none, `HW-CLI-025` for a period that it has not, and what the node says.
 pub(super) async fn run(args: Args, context: &Context) -> Done {
     let by = word("report", &args.by, &BY)?;
     let period = args.period.as_deref().map(|text| word("period", text, &PERIODS)).transpose()?;
+    if period.is_some() && matches!(by, By::State | By::Resource | By::Estimate) {
+        let fact = format!("a report by `{}` has no periods, and `--period` is given", args.by);
+        return Err(Problem::new("HW-CLI-025", fact)
+            .help(
+                "reports by `consumer`, `type`, `service` and `period` have; `--from` and `--to` choose a time for any",
+            )
+            .into());
+    }
     let (from, to) = (time("--from", args.from.as_deref())?, time("--to", args.to.as_deref())?);
     let documents = tables::all(&context.client()?, "launches").await?;
     let mut found = launches(&documents)?;
@@ -142,7 +150,7 @@ fn time(flag: &str, text: Option<&str>) -> Result<Option<Time>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let found = Time::parse(text).or_else(|| Time::parse(&format!("{text}T00:00:00Z")));
     found.map(Some).ok_or_else(|| {
-        Problem::new("HW-CLI-002", format!("`{flag}` is no time: `{}`", text.escape_debug()))
+        Problem::new("HW-COST-004", format!("`{flag}` is no time: `{}`", text.escape_debug()))
             .help("write a day such as `2026-11-28` or an RFC 3339 time")
     })
 }

@@ -17,10 +17,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 
-use super::Stop;
 use super::record::{self, Progress};
 use super::results::{Ended, Lack, Marks, Pieces, Place, Record, Results};
 use super::source::{Child, Source};
+use super::{Running, Stop};
 use crate::definition::{Definition, Flavor};
 use crate::engine::queue::Command;
 use crate::engine::rows::{self, Head, Key, Tag};
@@ -45,6 +45,7 @@ struct Map<'a> {
     stop: &'a Stop,
     /// Told of new bounds.
     bounds: &'a Notify,
+    running: &'a Running,
     place: Place,
     /// Where the run and its progress are.
     key: Key,
@@ -61,8 +62,8 @@ pub(super) async fn run(
     inner: &Arc<Inner>,
     key: Key,
     attempt: Attempt,
-    stop: &Stop,
-    bounds: &Notify,
+    (stop, bounds): (&Stop, &Notify),
+    running: &Running,
 ) -> Option<Result<Value, Failure>> {
     let rest = rows::attempt_bytes(&attempt);
     let stored = inner.row(&key, Tag::MapRun, &rest, View::Durable)?;
@@ -90,7 +91,8 @@ pub(super) async fn run(
         .unwrap_or_else(|| inner.begun(&run, identity(&head.workflow, &head.name).execution_arn));
     let items = std::mem::take(&mut run.items);
     let (run_row, row) = (rows::row(&key, Tag::MapRun, &rest), rows::row(&key, Tag::Progress, &rest));
-    let map = Map { inner, run: &run, head: &head, definition: &definition, stop, bounds, place, key, run_row, row };
+    let map =
+        Map { inner, run: &run, head: &head, definition: &definition, stop, bounds, running, place, key, run_row, row };
     if stopped && !progress.is_running() {
         // It was over when it was stopped.
         map.note(&mut progress, Vec::new(), None, true).await?;
@@ -237,7 +239,12 @@ impl Map<'_> {
                     break;
                 }
                 let Some(child) = chunk.find(|child| !succeeded.has(child.number)) else { break };
-                running.push(self.child(child, redriven));
+                let begun = self.running.begin(child.items);
+                running.push(async move {
+                    let ended = self.child(child, redriven).await;
+                    drop(begun);
+                    ended
+                });
             }
             tokio::select! {
                 biased;
@@ -456,6 +463,7 @@ impl Map<'_> {
             blobs: 0,
             redrives: 0,
             redriven: None,
+            redrive_tokens: Vec::new(),
             ..self.head.clone()
         };
         let id = head.id();
@@ -466,7 +474,7 @@ impl Map<'_> {
         let mut begun = self.inner.start_stored(head, input, item, None).await.map(drop);
         if redriven && begun.as_ref().is_err_and(|problem| problem.code == crate::tasks::NAME_TAKEN) {
             let (reply, answer) = oneshot::channel();
-            self.inner.push_to(&key, Command::Redrive { key, reply });
+            self.inner.push_to(&key, Command::Redrive { key, token: None, reply });
             // One that has succeeded meanwhile, or of which nothing is left, is as it is.
             if answer.await.ok()?.is_ok() {
                 begun = Ok(());

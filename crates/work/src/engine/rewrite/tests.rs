@@ -44,6 +44,7 @@ fn head(threads: Vec<(u32, u32)>) -> Head {
         retention_s: 60,
         redrives: 1,
         redriven: Some(Micros(10)),
+        redrive_tokens: vec![("t".to_owned(), Micros(10))],
         cause: Some(Cause { id: "c".to_owned(), hops: 2 }),
         parked: None,
         blobs: 2,

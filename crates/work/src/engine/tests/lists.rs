@@ -65,8 +65,12 @@ async fn pages_of_a_workflow_stand_still_while_executions_begin_and_end() {
         assert_eq!(pages(&rig, query, async |_| {}).await.concat().len(), 16);
         rig.restart().await;
     }
-    rig.engine().redrive("wait/n4").await.unwrap();
+    rig.engine().redrive("wait/n4", None).await.unwrap();
     assert_eq!(all(&rig, "wait", running).await, ["n6", "n4", "n3", "n2", "n0"]);
+    // Pages are filled with what is asked for, whatever lies between.
+    let redriven = |wanted: bool| ExecutionQuery { redriven: Some(wanted), ..of("wait", Some(running), 2) };
+    assert_eq!(pages(&rig, redriven(true), async |_| {}).await, [["n4"]]);
+    assert_eq!(pages(&rig, redriven(false), async |_| {}).await, [["n6", "n3"], ["n2", "n0"]]);
     // What is kept no longer is in no list.
     rig.advance(86_500);
     rig.until(|| rig.engine().counts()["wait"].states[0] == 0).await;

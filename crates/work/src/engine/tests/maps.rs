@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headwater_base::{Clock as _, Name};
-use headwater_kernel::port::workflows::{ExecutionState, TaskEnd, Workflows};
+use headwater_kernel::port::workflows::{ExecutionQuery, ExecutionState, TaskEnd, Workflows};
 use headwater_log::{Append, Commit, Log};
 use headwater_testkit::FaultyDisk;
 use headwater_wire::batch::{Builder, Compression};
@@ -79,7 +79,7 @@ async fn results_go_to_files_and_a_redrive_runs_what_failed_alone() {
     put(&rig, &["c"]).await;
     rig.restart().await;
     let before = rig.records(crate::engine::map_run::STREAM);
-    rig.engine().redrive("files/n").await.unwrap();
+    rig.engine().redrive("files/n", None).await.unwrap();
     let view = rig.end("files/n").await;
     assert_eq!(view.state, ExecutionState::Succeeded, "{view:?}");
     assert_eq!(rig.records(crate::engine::map_run::STREAM) - before, 1, "only what failed is run");
@@ -117,7 +117,7 @@ async fn outputs_of_a_run_that_was_taken_up_again_are_in_their_items_order() {
     rig.start("own", Some("n"), json!(["a", "b", "c"])).await.unwrap();
     assert_eq!(rig.end("own/n").await.state, ExecutionState::Failed);
     put(&rig, &["b"]).await;
-    rig.engine().redrive("own/n").await.unwrap();
+    rig.engine().redrive("own/n", None).await.unwrap();
     let view = rig.end("own/n").await;
     assert_eq!(view.output.as_deref(), Some(&br#"["a","b","c"]"#[..]), "{view:?}");
 }
@@ -153,15 +153,15 @@ async fn of_a_run_taken_up_several_times_each_child_is_in_one_file_as_it_ended_l
             (all("SUCCEEDED"), all("FAILED"), all("PENDING")),
             (names(&["a"]), missing("b"), names(&["c", "d"]))
         );
-        rig.engine().redrive("files/n").await.unwrap();
+        rig.engine().redrive("files/n", None).await.unwrap();
         assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
     }
     put(&rig, &["b", "d"]).await;
-    rig.engine().redrive("files/n").await.unwrap();
+    rig.engine().redrive("files/n", None).await.unwrap();
     assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
     assert_eq!((all("SUCCEEDED"), all("FAILED"), all("PENDING")), (names(&["a", "b"]), missing("c"), names(&["d"])));
     put(&rig, &["c"]).await;
-    rig.engine().redrive("files/n").await.unwrap();
+    rig.engine().redrive("files/n", None).await.unwrap();
     assert_eq!(rig.end("files/n").await.state, ExecutionState::Succeeded);
     assert_eq!((all("SUCCEEDED"), all("FAILED"), all("PENDING")), (names(&["a", "b", "c", "d"]), vec![], vec![]));
 }
@@ -310,7 +310,18 @@ async fn a_standard_child_is_taken_up_where_it_failed() {
         rig.engine().end_task(&task.token, end).await.unwrap();
     }
     assert_eq!(rig.end("slow/n").await.state, ExecutionState::Failed);
-    rig.engine().redrive("slow/n").await.unwrap();
+    // Its Map Run does that, and nobody else.
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    let name = run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap();
+    let child = rig.engine().list(&ExecutionQuery {
+        count: 10,
+        map_run: run["mapRunArn"].as_str().map(str::to_owned),
+        ..ExecutionQuery::default()
+    });
+    let failed = child.unwrap().0.into_iter().find(|child| child.state == ExecutionState::Failed).unwrap();
+    assert!(failed.name.starts_with(name), "{failed:?}");
+    assert_eq!(rig.engine().redrive(&failed.id, None).await.unwrap_err().code, "HW-WORK-007");
+    rig.engine().redrive("slow/n", None).await.unwrap();
     let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
     assert_eq!(&task.input[..], b"2");
     rig.engine().end_task(&task.token, TaskEnd::Success(input(&json!("two")))).await.unwrap();
@@ -344,14 +355,28 @@ async fn begin(rig: &Rig) {
     assert_eq!(&task.input[..], b"2");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_items_of_a_batch_run_together() {
+    let rig = Rig::new().await;
+    let mut machine = one_by_one();
+    machine["States"]["M"]["ItemBatcher"] = json!({"MaxItemsPerBatch": 2});
+    rig.workflow("slow", &machine).await;
+    rig.start("slow", Some("n"), json!([1, 2, 3])).await.unwrap();
+    rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
+    let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
+    let counts = |of: &str| ["running", "pending"].map(|what| run[of][what].as_u64().unwrap());
+    // How many children there will be is not known yet.
+    assert_eq!((counts("itemCounts"), counts("executionCounts")), ([2, 1], [1, 0]));
+}
+
 /// The files of the Map Run that `begin` began, once it is over.
 async fn check_stopped(rig: &Rig) {
     rig.until(|| rig.rows_of(Tag::MapRun).is_empty()).await;
     let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
     let counts = &run["itemCounts"];
     assert_eq!(
-        (&run["status"], &counts["succeeded"], &counts["aborted"], &counts["pending"], &counts["total"]),
-        (&json!("ABORTED"), &json!(1), &json!(1), &json!(2), &json!(4))
+        (&run["status"], &counts["succeeded"], &counts["aborted"], &counts["pending"], &counts["running"]),
+        (&json!("ABORTED"), &json!(1), &json!(1), &json!(2), &json!(0))
     );
     let name = run["mapRunArn"].as_str().unwrap().rsplit(':').next().unwrap();
     let manifest = file(rig, &format!("out/{name}/manifest.json"));
@@ -382,7 +407,7 @@ async fn a_run_that_is_stopped_writes_files_and_is_taken_up_again() {
     begin(&rig).await;
     rig.engine().stop("slow/n", None, None).await.unwrap();
     check_stopped(&rig).await;
-    rig.engine().redrive("slow/n").await.unwrap();
+    rig.engine().redrive("slow/n", None).await.unwrap();
     for item in 2..=4 {
         answer(&rig, item).await;
     }
@@ -401,7 +426,11 @@ async fn a_run_is_there_as_soon_as_it_begins_and_keeps_bounds_that_were_changed(
     let mut rig = Rig::new().await;
     begin(&rig).await;
     let run = rig.engine().map_runs("slow/n").unwrap().remove(0);
-    assert_eq!((&run["status"], &run["itemCounts"]["pending"]), (&json!("RUNNING"), &json!(4)));
+    assert_eq!(run["status"], "RUNNING");
+    // The result of the first is durable only with others'.
+    for counts in ["itemCounts", "executionCounts"] {
+        assert_eq!((&run[counts]["running"], &run[counts]["pending"]), (&json!(1), &json!(3)), "{counts}");
+    }
     let arn = run["mapRunArn"].as_str().unwrap().to_owned();
     let change = |field: &str| json!({field: 3}).as_object().unwrap().clone();
     rig.engine().update_map_run(&arn, change("toleratedFailureCount")).await.unwrap();
@@ -423,7 +452,7 @@ async fn a_run_is_found_by_its_name_until_its_execution_goes() {
     rig.engine().stop("slow/n", None, None).await.unwrap();
     check_stopped(&rig).await;
     rig.restart().await;
-    rig.engine().redrive("slow/n").await.unwrap();
+    rig.engine().redrive("slow/n", None).await.unwrap();
     for item in 2..=4 {
         answer(&rig, item).await;
     }
@@ -577,7 +606,7 @@ async fn a_run_whose_results_are_gone_fails_rather_than_leave_them_out() {
     assert_eq!(rig.end("files/n").await.state, ExecutionState::Failed);
     put(&rig, &["b"]).await;
     forget_results(&rig).await;
-    rig.engine().redrive("files/n").await.unwrap();
+    rig.engine().redrive("files/n", None).await.unwrap();
     let view = rig.end("files/n").await;
     assert_eq!((view.state, view.error.as_deref()), (ExecutionState::Failed, Some("States.Runtime")), "{view:?}");
 }

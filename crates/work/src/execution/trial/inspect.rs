@@ -112,11 +112,21 @@ impl Run<'_> {
     }
 
     /// What a Map fails with after so many of its iterations failed, if it does.
-    pub(super) fn exceeded(&self, state: &State, map: &MapState, failed: u64) -> Result<Option<Failure>, Fault> {
+    pub(super) fn exceeded(
+        &self,
+        state: &State,
+        map: &MapState,
+        failed: u64,
+        read: &Option<Value>,
+    ) -> Result<Option<Failure>, Fault> {
         let input = self.effective_input(THREAD, state)?;
         let Some(scope) = self.scope(THREAD, state, &input) else { return Ok(None) };
-        let items = map::items(&scope, state, map).map_or(0, |items| items.len() as u64).max(failed);
-        let bears = map::tolerance(&scope, map)?.bears(failed, items);
+        let items = match pointed(&scope, map, read, &mut Seen::new())? {
+            Some(Value::Array(items)) => items.len(),
+            Some(_) => 1,
+            None => map::items(&scope, state, map).map_or(0, |items| items.len()),
+        };
+        let bears = map::tolerance(&scope, map)?.bears(failed, (items as u64).max(failed));
         let cause = "The specified tolerated failure threshold was exceeded";
         Ok((!bears).then(|| Failure::new("States.ExceedToleratedFailureThreshold", cause)))
     }

@@ -1,11 +1,11 @@
 //! What a trial is asked for, read and checked.
 
-use headwater_base::Problem;
+use headwater_base::{Micros, Problem};
 use serde_json::{Map, Value, json};
 
 use super::alone;
 use super::model::Mode;
-use crate::definition::{Definition, Flavor, MachineId, StateId};
+use crate::definition::{Definition, Flavor, Kind, MachineId, State, StateId};
 use crate::execution::{Begin, Data, Execution, Failure, Given, Identity, Item};
 use crate::limits::Limits;
 
@@ -39,8 +39,24 @@ pub(super) struct Request {
     /// What is set before.
     pub variables: Map<String, Value>,
     context: Map<String, Value>,
+    /// What the context says of the execution's beginning and redrives, and of the state's stay.
+    started: Option<Micros>,
+    redrives: u32,
+    pub stay: Stay,
+    /// The token that the context says a task has.
+    pub token: Option<String>,
     role_arn: String,
 }
+
+/// What a context says of the time in the state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stay {
+    pub entered: Option<Micros>,
+    pub retries: Option<u32>,
+}
+
+/// The parts of a context object.
+const PARTS: [&str; 5] = ["Execution", "State", "StateMachine", "Map", "Task"];
 
 fn refused(fact: impl Into<String>) -> Problem {
     Problem::new("HW-WORK-008", fact).help("the request has the shape of `TestState` of AWS Step Functions")
@@ -121,6 +137,30 @@ impl Request {
         if !context.is_empty() && mock.is_none() {
             return Err(refused("`context` can only be given together with a mock"));
         }
+        if let Some(part) = context.keys().find(|part| !PARTS.contains(&part.as_str())) {
+            let parts = PARTS.join("`, `");
+            return Err(refused(format!("a context object has `{parts}`, and no `{}`", part.escape_debug())));
+        }
+        let said = |part: &str, field: &str| {
+            context.get(part).and_then(|part| part.get(field)).filter(|value| !value.is_null())
+        };
+        let time = |part: &str, field: &str| match said(part, field) {
+            None => Ok(None),
+            Some(value) => value.as_str().and_then(crate::time::parse).map(Some).ok_or_else(|| {
+                refused(format!("`{part}.{field}` of `context` is a time such as `2026-11-28T09:00:00.000Z`"))
+            }),
+        };
+        let times = |part: &str, field: &str| match said(part, field) {
+            None => Ok(None),
+            Some(value) => value
+                .as_u64()
+                .and_then(|count| u32::try_from(count).ok())
+                .map(Some)
+                .ok_or_else(|| refused(format!("`{part}.{field}` of `context` is a whole number"))),
+        };
+        let (started, redrives) = (time("Execution", "StartTime")?, times("Execution", "RedriveCount")?.unwrap_or(0));
+        let stay = Stay { entered: time("State", "EnteredTime")?, retries: times("State", "RetryCount")? };
+        let token = said("Task", "Token").and_then(Value::as_str).map(str::to_owned);
         let read = Self {
             level,
             input: json(request, "input")?.unwrap_or_else(|| json!({})),
@@ -133,6 +173,10 @@ impl Request {
             caused_by: text(&configuration, "errorCausedByState")?,
             variables: object(json(request, "variables")?, "variables")?,
             context,
+            started,
+            redrives,
+            stay,
+            token,
             role_arn: text(request, "roleArn")?.unwrap_or_default(),
         };
         Ok((read, definition))
@@ -152,6 +196,23 @@ impl Request {
             return Err(refused(format!("the definition has no state `{name}`, which `errorCausedByState` names")));
         }
         find(&self.state).ok_or_else(|| refused(format!("the definition has no state `{}`", self.state)))
+    }
+
+    /// Whether everything that is said of what went before can concern the state.
+    pub fn concerns(&self, state: &State) -> Result<(), Problem> {
+        let is_map = matches!(state.kind, Kind::Map(_));
+        let is_whole = is_map || matches!(state.kind, Kind::Parallel { .. });
+        for (field, given, fits, kinds) in [
+            ("mapIterationFailureCount", self.failed_iterations.is_some(), is_map, "a Map"),
+            ("mapItemReaderData", self.reader_items.is_some(), is_map, "a Map"),
+            ("errorCausedByState", self.caused_by.is_some(), is_whole, "a Map or Parallel"),
+        ] {
+            if given && !fits {
+                let kind = state.kind.name();
+                return Err(refused(format!("`{field}` is about {kinds} state, and this one is of type `{kind}`")));
+            }
+        }
+        Ok(())
     }
 
     /// An execution that stands before the state.
@@ -177,7 +238,8 @@ impl Request {
         let run_input = self.context.get("Execution").and_then(|run| run.get("Input"));
         let input = run_input.unwrap_or(&self.input).clone();
         let begin = Begin { identity, flavor: Flavor::Standard, machine, input, item: None };
-        let mut execution = Execution::idle(definition, begin, given.now);
+        let mut execution = Execution::idle(definition, begin, self.started.unwrap_or(given.now));
+        execution.redrives = self.redrives;
         let data = Data {
             input: self.input.clone().into(),
             variables: self.variables.clone(),

@@ -215,6 +215,66 @@ fn what_an_item_reader_would_read_is_pointed_into() {
 }
 
 #[test]
+fn a_share_of_failures_is_one_of_what_the_item_reader_would_read() {
+    let map = json!({
+        "Type": "Map", "End": true, "ToleratedFailurePercentage": 50,
+        "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON"},
+            "Parameters": {"Bucket": "b", "Key": "k"}},
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}},
+    });
+    let status = |failed: u64| {
+        let more = json!({"mock": {"result": "[]"},
+            "stateConfiguration": {"mapItemReaderData": "[1, 2, 3, 4]", "mapIterationFailureCount": failed}});
+        tried(map.clone(), more)["status"].clone()
+    };
+    assert_eq!((status(2), status(3)), (json!("SUCCEEDED"), json!("FAILED")));
+}
+
+#[test]
+fn a_state_sees_the_context_that_is_given() {
+    let said = json!({
+        "Execution": {"Id": "arn:x", "Name": "n", "Input": {"i": 1}, "StartTime": "2026-11-28T09:00:00.000Z", "RedriveCount": 2},
+        "State": {"EnteredTime": "2026-11-28T09:00:05.500Z", "RetryCount": 3},
+        "Task": {"Token": "ours"},
+    });
+    let paths = [
+        "Execution.Name",
+        "Execution.StartTime",
+        "Execution.RedriveCount",
+        "State.EnteredTime",
+        "State.RetryCount",
+        "Task.Token",
+    ];
+    let parameters: Map<String, Value> =
+        paths.iter().map(|path| (format!("{path}.$"), json!(format!("$$.{path}")))).collect();
+    let task = json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": parameters, "Retry": [{"ErrorEquals": ["Mine"], "IntervalSeconds": 7}], "End": true});
+    let more = json!({"context": said, "inspectionLevel": "DEBUG", "mock": {"errorOutput": {"error": "Mine"}}});
+    let answer = tried(task.clone(), more);
+    let seen: Value = serde_json::from_str(answer["inspectionData"]["afterParameters"].as_str().unwrap()).unwrap();
+    let expected = json!(["n", "2026-11-28T09:00:00.000Z", 2, "2026-11-28T09:00:05.500Z", 3, "ours"]);
+    assert_eq!(Value::from_iter(paths.map(|path| seen[path].clone())), expected);
+    // The pause before the next try is none from the beginning that the context says.
+    assert_eq!(answer["inspectionData"]["errorDetails"]["retryBackoffIntervalSeconds"], 7);
+    for wrong in
+        [json!({"Executions": {}}), json!({"Execution": {"StartTime": "today"}}), json!({"State": {"RetryCount": -1}})]
+    {
+        let more = json!({"context": wrong, "mock": {"errorOutput": {"error": "Mine"}}});
+        assert_eq!(refused(task.clone(), more), "HW-WORK-008");
+    }
+    // What went before in a Map is none of a task's.
+    for before in [
+        json!({"mapIterationFailureCount": 1}),
+        json!({"mapItemReaderData": "[]"}),
+        json!({"errorCausedByState": "TestState"}),
+    ] {
+        let more = json!({"stateConfiguration": before, "mock": {"errorOutput": {"error": "Mine"}}});
+        assert_eq!(refused(task.clone(), more), "HW-WORK-008");
+    }
+}
+
+#[test]
 fn a_pass_state_shows_what_it_gives_and_a_choice_its_input_alone() {
     let seen = |state: Value| {
         let answer = tried(state, json!({"input": {"a": 1}, "inspectionLevel": "DEBUG"}));

@@ -37,6 +37,7 @@ fn turn(name: &str, input: Value) -> Turn {
         retention_s: 0,
         redrives: 0,
         redriven: None,
+        redrive_tokens: Vec::new(),
         cause: None,
         parked: None,
         blobs: 0,
