@@ -124,7 +124,8 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 fn value(field: &str) -> Value {
-    // Numbers that JSON would write otherwise (`007`, `+1`, `1e3`) stay text, so that nothing is lost.
+    // Numbers that JSON would write otherwise (`007`, `+1`, `1e3`), but for zeros at the end of a fraction, stay text, so
+    // that no digit is lost.
     match field {
         "" => Value::Null,
         "true" => Value::Bool(true),
@@ -132,7 +133,7 @@ fn value(field: &str) -> Value {
         _ => match field.parse::<i64>() {
             Ok(number) if number.to_string() == field => Value::from(number),
             _ => match field.parse::<f64>() {
-                Ok(number) if number.is_finite() && is_decimal(field) => Value::from(number),
+                Ok(number) if is_decimal(field) && number.to_string() == without_zeros(field) => Value::from(number),
                 _ => Value::from(field),
             },
         },
@@ -144,4 +145,9 @@ fn is_decimal(field: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let Some((whole, rest)) = field.strip_prefix('-').unwrap_or(field).split_once('.') else { return false };
     digits(whole) && digits(rest) && (whole == "0" || !whole.starts_with('0'))
+}
+
+/// `12.5` of `12.50`, and `12` of `12.00`.
+fn without_zeros(decimal: &str) -> &str {
+    decimal.trim_end_matches('0').trim_end_matches('.')
 }
