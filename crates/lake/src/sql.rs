@@ -329,7 +329,7 @@ async fn start(
     query: &Arc<Query>,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
     let (plan, task) = of_query(state, plan, rows_max, query)?;
-    grace::start(state, plan, task).await
+    grace::start(state, plan, task, query).await
 }
 
 /// A plan as part of a query.

@@ -18,6 +18,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -41,10 +42,14 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use super::nodes;
+use super::queries::Query;
 
 /// Files that each side of a join is divided into: with as many, what fits into `sqlSpillBytes` fits into the memory of
 /// queries bucket by bucket, as both are set by default.
 const BUCKETS: usize = 64;
+
+/// How long the first plan may take to give its memory back.
+const RELEASED_MAX: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
     /// Set while a statement is planned whose joins have not fitted.
@@ -64,13 +69,14 @@ pub async fn start(
     state: &SessionState,
     plan: LogicalPlan,
     task: Arc<TaskContext>,
+    query: &Arc<Query>,
 ) -> Result<SendableRecordBatchStream> {
     let first = state.create_physical_plan(&plan).await?;
     if !first.exists(|node| Ok(divisible(node).is_some()))? {
         return execute_stream(first, task);
     }
     // To have the state at hand costs a few allocations, beside what a join does.
-    Ok(nodes::rows(first.schema(), begun(first, plan, state.clone(), task)))
+    Ok(nodes::rows(first.schema(), begun(first, plan, state.clone(), task, Arc::clone(query))))
 }
 
 /// The rows of a plan, or those of the statement planned again where the memory is exhausted before the first of them.
@@ -82,6 +88,7 @@ async fn begun(
     plan: LogicalPlan,
     state: SessionState,
     task: Arc<TaskContext>,
+    query: Arc<Query>,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let mut rows = execute_stream(first, Arc::clone(&task))?;
     let batch = rows.next().await;
@@ -89,8 +96,15 @@ async fn begun(
     if !matches!(&batch, Some(Err(error)) if is_exhausted(error)) {
         return Ok(stream::iter(batch).chain(rows).boxed());
     }
-    // With them goes the memory that they take.
+    // With them goes the memory that they take, once the tasks that have it are polled again to be dropped.
     drop(rows);
+    let released = async {
+        while query.reserved() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // What is not given back by then, the second plan has to do without.
+    let _ = tokio::time::timeout(RELEASED_MAX, released).await;
     tracing::debug!("a statement with joins does not fit into memory");
     let again = AGAIN.scope((), state.create_physical_plan(&plan)).await?;
     Ok(execute_stream(again, task)?.boxed())

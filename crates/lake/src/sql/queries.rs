@@ -201,6 +201,11 @@ impl Query {
         Arc::new(RuntimeEnv { memory_pool, ..shared.clone() })
     }
 
+    /// Bytes that it has of the memory of queries.
+    pub fn reserved(&self) -> usize {
+        self.memory.get().map_or(0, |memory| memory.used.load(Ordering::Relaxed))
+    }
+
     /// What its answer takes beside what the engine takes, where that is counted.
     pub fn reservation(&self) -> Option<MemoryReservation> {
         let pool = |memory: &Arc<Metered>| -> Arc<dyn MemoryPool> { Arc::<Metered>::clone(memory) };

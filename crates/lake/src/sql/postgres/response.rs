@@ -47,7 +47,7 @@ pub async fn of_plan(
     let environment = query.metered(state.runtime_env());
     let told = Arc::new(fields(plan.schema().as_arrow(), statement, format, Some(Arc::new(options))));
     let task = TaskContext::from(&state).with_runtime(environment);
-    let batches = grace::start(&state, plan, Arc::new(task)).await.map_err(failed)?;
+    let batches = grace::start(&state, plan, Arc::new(task), query).await.map_err(failed)?;
     let of_rows = Arc::clone(&told);
     let rows = batches.flat_map(move |batch| {
         let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send> = match batch {
