@@ -34,15 +34,17 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
     let mut records = Records::default();
     let mut jobs = Jobs::default();
     let mut open: HashMap<String, Open> = HashMap::new();
-    // What the last line of a workflow's own says; a log that ends before is one of a run that was killed.
-    let mut is_done = false;
+    // Whether the run's own logger, which speaks first, says so; a log that ends before is one of a run that was killed.
+    // Workflows that it calls have loggers below it, and so has the call cache, which may speak behind it.
+    let (mut own, mut is_done) = (None, false);
     for (number, line) in utf8(file)?.lines().enumerate() {
         // What tasks print stands in lines of its own, without a time.
         let Some((time, logger, level, said)) = parse(line, utc_offset_minutes) else { continue };
         records.saw(time);
         let Some(task) = task(logger) else {
-            is_done = said.starts_with("done");
-            records.failed = level == "ERROR" || (records.failed && !is_done);
+            if *own.get_or_insert(logger) == logger && (level == "ERROR" || said.starts_with("done")) {
+                is_done = level != "ERROR";
+            }
             continue;
         };
         let mut end = |open: &mut HashMap<String, Open>, failed: bool| {
@@ -74,7 +76,7 @@ pub(super) fn read(files: &[File<'_>], utc_offset_minutes: i64) -> Result<Record
     };
     let mut left: Vec<(String, Open)> = open.into_iter().collect();
     left.sort_by(|a, b| a.0.cmp(&b.0));
-    records.failed |= !left.is_empty() || !is_done;
+    records.failed = !left.is_empty() || !is_done;
     for (task, open) in left {
         jobs.push(&task, &open.name, attempt(open.since, ended, true));
     }

@@ -261,6 +261,21 @@ fn a_log_that_ends_between_two_jobs_is_one_of_a_run_that_was_killed() {
 }
 
 #[test]
+fn a_run_of_miniwdl_is_done_when_its_own_workflow_says_so() {
+    let state = |said: &[&str]| {
+        let lines = ["wdl.w:v NOTICE workflow start :: name: \"v\""].into_iter().chain(said.iter().copied());
+        let log: String =
+            (51..).zip(lines).map(|(second, line)| format!("2026-11-28 14:39:{second}.000 {line}\n")).collect();
+        let run = read(Engine::Miniwdl, &[File { path: "workflow.log", bytes: log.as_bytes() }], &about()).unwrap();
+        run.states.last().map(|entered| entered.state)
+    };
+    let cached = "wdl.w:v.CallCache INFO call cache insert :: cache_file: \"/c/v.json\"";
+    assert_eq!(state(&["wdl.w:v NOTICE done", cached]), Some(State::Complete));
+    assert_eq!(state(&["wdl.w:v.w:call-sub NOTICE done"]), Some(State::Failed));
+    assert_eq!(state(&["wdl.w:v ERROR workflow v failed", "wdl.w:v.w:call-sub NOTICE done"]), Some(State::Failed));
+}
+
+#[test]
 fn a_run_has_one_log_and_nothing_beside_it_is_passed_over() {
     let cwl = |job: &str| {
         format!(
