@@ -139,7 +139,8 @@ pub fn export(launches: &[Launch]) -> Result<Export, Problem> {
     Ok(Export { csv, unpriced })
 }
 
-/// The parts of a line by the months that it lies in. The last one takes what rounding the others leaves.
+/// The parts of a line by the months that it lies in. What falls to all up to the end of one is rounded, not what falls
+/// to each: so they add up, and what is left for the last one is never less than nothing.
 fn by_month(line: &BilledLine) -> Vec<BilledLine> {
     let whole = Decimal::from(Span { from: line.from, to: line.to }.ms());
     let (mut parts, mut left) = (Vec::new(), line.clone());
@@ -149,19 +150,24 @@ fn by_month(line: &BilledLine) -> Vec<BilledLine> {
             parts.push(left);
             return parts;
         }
-        let here = Decimal::from(Span { from: left.from, to: border }.ms());
-        let share = here.checked_div(whole).unwrap_or_default();
-        let cut = |value: Decimal| rounded(value.checked_mul(share).unwrap_or_default());
-        let (quantity, amount, list_amount) = (cut(line.quantity), line.amount.map(cut), line.list_amount.map(cut));
-        let rest = |all: Option<Decimal>, part: Option<Decimal>| all.zip(part).map(|(all, part)| all - part);
+        let before = Decimal::from(Span { from: line.from, to: border }.ms());
+        let share = before.checked_div(whole).unwrap_or_default();
+        let behind = |all: Decimal| all - rounded(all.checked_mul(share).unwrap_or_default());
         let next = BilledLine {
             from: border,
-            quantity: left.quantity - quantity,
-            amount: rest(left.amount, amount),
-            list_amount: rest(left.list_amount, list_amount),
+            quantity: behind(line.quantity),
+            amount: line.amount.map(behind),
+            list_amount: line.list_amount.map(behind),
             ..left.clone()
         };
-        parts.push(BilledLine { to: border, quantity, amount, list_amount, ..left });
+        let here = |all: Option<Decimal>, behind: Option<Decimal>| all.zip(behind).map(|(all, behind)| all - behind);
+        parts.push(BilledLine {
+            to: border,
+            quantity: left.quantity - next.quantity,
+            amount: here(left.amount, next.amount),
+            list_amount: here(left.list_amount, next.list_amount),
+            ..left
+        });
         left = next;
     }
 }

@@ -79,6 +79,12 @@ fn a_line_over_the_ends_of_months_is_a_row_in_each_and_nothing_is_lost() {
         // Half a day and 31 days.
         assert!(cells[0] > Decimal::ZERO && cells[1] > cells[0] * Decimal::from(61), "{cells:?}");
     }
+    // Where roundings of the first ones would take more than there is, none is below nothing.
+    let mut tiny = line("2024-12-01T00:00:00Z", "2025-03-07T00:00:00Z");
+    tiny["amount"] = json!("0.0000000002");
+    let costs: Vec<Decimal> = rows(tiny).iter().map(|row| Decimal::from_str(&row[5]).unwrap()).collect();
+    assert!(costs.iter().all(|cost| *cost >= Decimal::ZERO), "{costs:?}");
+    assert_eq!((costs.len(), costs.iter().sum::<Decimal>()), (4, Decimal::new(2, 10)));
     // One that ends where the month does is in no other.
     assert_eq!(rows(line("2024-12-31T12:00:00Z", "2025-01-01T00:00:00Z")).len(), 1);
     assert_eq!(rows(line("2024-12-31T23:59:59.900Z", "2024-12-31T23:59:59.950Z"))[0][2], january);
