@@ -228,7 +228,7 @@ impl About {
         };
         let Some(machine) = &self.machine else {
             return Err(refused(engine, 0, "the records do not say which machine it was".to_owned())
-                .help("say it: `--machine TYPE` and what belongs to it"));
+                .help("say it in the file of `--about`: `{\"machine\": {\"type\": \"c5.large\", \"region\": \"us-east-1\"}}`"));
         };
         let running = records.jobs.iter().flat_map(|job| &job.attempts).map(|attempt| attempt.started).min();
         let last = if records.failed { State::Failed } else { State::Complete };
