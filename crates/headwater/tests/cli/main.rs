@@ -185,6 +185,21 @@ fn a_stream_promises_no_larger_batch_than_there_can_be() {
 }
 
 #[test]
+fn what_is_wrong_about_a_run_is_named_where_it_stands() {
+    let import = |about: &str| {
+        let run = ["solution", "import", "workflow-cost", "--engine", "miniwdl", "--id", "r", "--about", "r.yaml", "."];
+        let output = alone(&run, about);
+        assert!(!output.status.success());
+        text(&output)
+    };
+    let wrong = import("{\n  \"iterations\": \"many\"}");
+    assert!(wrong.contains("HW-COST-002") && wrong.contains("r.yaml:2:"), "{wrong}");
+    let stray = import("{\"iteration\": 7}");
+    assert!(stray.contains("nothing of a run is called `iteration`"), "{stray}");
+    assert!(stray.contains("did you mean `iterations`?"), "{stray}");
+}
+
+#[test]
 fn what_cannot_be_reached_says_how_to_start_it() {
     let output = alone(&["get", "streams", "--server", "http://127.0.0.1:1"], "");
     check(

@@ -9,7 +9,6 @@ use headwater_cost::discounts;
 use headwater_cost::engines::{self, About, ENGINES, Engine, File};
 use headwater_cost::lists::{self, Reservation};
 use headwater_cost::report::word;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Done};
@@ -147,7 +146,10 @@ fn about(path: Option<&Path>) -> Result<About, Problem> {
             column,
         )
     };
-    let value: Value = serde_json::from_slice(&read(path)?).map_err(wrong)?;
+    let bytes = read(path)?;
+    // What is of the wrong type has a place in the text alone.
+    let about = serde_json::from_slice(&bytes).map_err(wrong)?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(wrong)?;
     // A launch is read as this, too, and has more; here nothing else has a meaning.
     let known = json!(About::default());
     let stray = |key: &&String| known.get(key.as_str()).is_none();
@@ -158,7 +160,7 @@ fn about(path: Option<&Path>) -> Result<About, Problem> {
         let fact = format!("a record cannot be read: nothing of a run is called `{}`", key.escape_debug());
         return Err(Problem::new("HW-COST-002", fact).at(path.to_string_lossy(), 0, 0).help(help));
     }
-    About::deserialize(value).map_err(wrong)
+    Ok(about)
 }
 
 /// The files that are given, and those of the folders that may be records, by their paths from there.
