@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater_base::Problem;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::event::{Attempt, Effect};
 use super::fault::Fault;
@@ -211,6 +211,11 @@ pub(super) fn item_input(scope: &Scope<'_>, map: &MapState, item: &Item) -> Resu
     }
 }
 
+/// The fields of an object as items, as a reader has them of a file that holds one.
+pub(super) fn of_object(fields: Map<String, Value>) -> Vec<Value> {
+    fields.into_iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+}
+
 pub(super) fn items(scope: &Scope<'_>, state: &State, map: &MapState) -> Result<Vec<Value>, Fault> {
     if map.reader.is_some() && map.items.is_none() {
         return Ok(Vec::new());
@@ -225,9 +230,8 @@ pub(super) fn items(scope: &Scope<'_>, state: &State, map: &MapState) -> Result<
     let jsonata = state.language == Language::Jsonata;
     match (found, &map.items) {
         (Value::Array(items), _) => Ok(items),
-        // As a reader has it of a file that holds an object.
         (Value::Object(fields), Some(_)) if jsonata && matches!(map.processor, Processor::Distributed(_)) => {
-            Ok(fields.into_iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect())
+            Ok(of_object(fields))
         }
         (other, Some(Template::Term(Term::Query(query), field))) => Err(unexpected(query, field, "array", &other)),
         (other, given) if jsonata => {

@@ -60,8 +60,7 @@ impl Run<'_> {
         let input = self.effective_input(id, state)?;
         let Some(scope) = self.scope(id, state, &input) else { return Ok(()) };
         let items = match pointed(&scope, map, read, seen)? {
-            Some(Value::Array(items)) => items,
-            Some(one) => vec![one],
+            Some(read) => as_items(read),
             None => map::items(&scope, state, map)?,
         };
         if state.language == Language::JsonPath {
@@ -122,8 +121,7 @@ impl Run<'_> {
         let input = self.effective_input(THREAD, state)?;
         let Some(scope) = self.scope(THREAD, state, &input) else { return Ok(None) };
         let items = match pointed(&scope, map, read, &mut Seen::new())? {
-            Some(Value::Array(items)) => items.len(),
-            Some(_) => 1,
+            Some(read) => as_items(read).len(),
             None => map::items(&scope, state, map).map_or(0, |items| items.len()),
         };
         let bears = map::tolerance(&scope, map)?.bears(failed, (items as u64).max(failed));
@@ -144,6 +142,14 @@ fn pointed(scope: &Scope<'_>, map: &MapState, read: &Option<Value>, seen: &mut S
     })?;
     show(seen, "afterItemsPointer", &found);
     Ok(Some(found))
+}
+
+fn as_items(read: Value) -> Vec<Value> {
+    match read {
+        Value::Array(items) => items,
+        Value::Object(fields) => map::of_object(fields),
+        one => vec![one],
+    }
 }
 
 /// The request and the answer of an HTTP task.

@@ -223,12 +223,18 @@ fn a_share_of_failures_is_one_of_what_the_item_reader_would_read() {
         "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
             "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}},
     });
-    let status = |failed: u64| {
-        let more = json!({"mock": {"result": "[]"},
-            "stateConfiguration": {"mapItemReaderData": "[1, 2, 3, 4]", "mapIterationFailureCount": failed}});
-        tried(map.clone(), more)["status"].clone()
+    let answer = |read: &str, failed: u64| {
+        let more = json!({"inspectionLevel": "DEBUG", "mock": {"result": "[]"},
+            "stateConfiguration": {"mapItemReaderData": read, "mapIterationFailureCount": failed}});
+        tried(map.clone(), more)
     };
-    assert_eq!((status(2), status(3)), (json!("SUCCEEDED"), json!("FAILED")));
+    // The fields of an object are items, too.
+    for read in ["[1, 2, 3, 4]", r#"{"a": 1, "b": 2, "c": 3, "d": 4}"#] {
+        let status = |failed: u64| answer(read, failed)["status"].clone();
+        assert_eq!((status(2), status(3)), (json!("SUCCEEDED"), json!("FAILED")), "{read}");
+    }
+    let seen = &answer(r#"{"a": 1}"#, 0)["inspectionData"];
+    assert_eq!(seen["afterItemsPath"], r#"[{"Key":"a","Value":1}]"#);
 }
 
 #[test]
