@@ -441,7 +441,7 @@ impl<'a> Reader<'a> {
             (Some("DISTRIBUTED"), _) if self.flavor == Flavor::Express => {
                 let message = "Express state machine does not support a Map of the mode DISTRIBUTED";
                 self.notes.schema(&config.at("Mode"), message);
-                Processor::Inline
+                Processor::Distributed(Flavor::Express)
             }
             (Some("DISTRIBUTED"), Some("STANDARD")) => Processor::Distributed(Flavor::Standard),
             (Some("DISTRIBUTED"), Some("EXPRESS")) => Processor::Distributed(Flavor::Express),
@@ -451,7 +451,7 @@ impl<'a> Reader<'a> {
                     Some(other) => format!("'{other}' is not one of [STANDARD, EXPRESS]"),
                 };
                 self.notes.schema(&config.location, message);
-                Processor::Inline
+                Processor::Distributed(self.flavor)
             }
             (Some(other), _) => {
                 self.notes.schema(&config.at("Mode"), format!("'{other}' is not one of [INLINE, DISTRIBUTED]"));

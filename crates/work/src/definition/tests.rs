@@ -142,6 +142,10 @@ fn what_a_distributed_map_reads_batches_and_writes_is_checked_field_by_field() {
         map(json!({"Mode": "INLINE"}), json!({"ItemReader": {"Resource": "r"}}), pass()),
         "The field 'ItemReader' needs a Map of the mode DISTRIBUTED at /States/A/ItemReader",
     );
+    // A mode that lacks something is that mode all the same.
+    let typeless = map(json!({"Mode": "DISTRIBUTED"}), json!({"ItemReader": {"Resource": "r"}}), pass());
+    let found = diagnostics(&json!({"StartAt": "A", "States": typeless}));
+    assert!(found.contains("'ExecutionType' is required") && !found.contains("needs a Map"), "{found}");
     let jsonata = |config: Value| {
         with(json!({"QueryLanguage": "JSONata", "ItemReader": {"Resource": "r", "ReaderConfig": config}}))
     };
