@@ -761,7 +761,9 @@ fn left(sender: &Key, problem: &Problem) {
 /// Tells the task that waits for an execution that it does not begin, or does not go on.
 fn turn_away(batch: &mut Batch, id: &str, parent: rows::Parent, cause: String) {
     let failure = Failure::new("States.TaskFailed", cause);
-    let (row, to) = (rows::row(&rows::key_of("", id), Tag::Message, &rows::attempt_bytes(&parent.attempt)), parent.key);
+    // Several may ask for one execution, each in its own attempt of the same number.
+    let rest = [parent.key.as_slice(), rows::attempt_bytes(&parent.attempt).as_slice()].concat();
+    let (row, to) = (rows::row(&rows::key_of("", id), Tag::Message, &rest), parent.key);
     let message = Message::Refused { parent, failure };
     // The row is in the space that its own key names, whichever shard wrote it.
     let home = rows::split(&row).map_or(0, |(key, ..)| rows::shard_of(&key));

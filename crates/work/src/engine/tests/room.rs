@@ -33,11 +33,11 @@ fn still() -> (Arc<Barrier>, Arc<Barrier>, Arc<dyn Tables>) {
     (gate, held, tables)
 }
 
-/// Names of executions of a workflow in the shard of `u/n`.
-fn beside(workflow: &str, count: usize) -> Vec<String> {
+/// Names of executions of a workflow in the shard of `u/n`, or in others.
+fn named(workflow: &str, beside: bool, count: usize) -> Vec<String> {
     let shard = |workflow: &str, name: &str| rows::shard_of(&rows::key_of(workflow, name));
     let names = (0_u32..).map(|number| format!("m{number}"));
-    names.filter(|name| shard(workflow, name) == shard("u", "n")).take(count).collect()
+    names.filter(|name| (shard(workflow, name) == shard("u", "n")) == beside).take(count).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +48,7 @@ async fn what_clients_hand_over_waits_within_bounds() {
     rig.restart().await;
     rig.workflow("u", &super::update()).await;
     rig.workflow("a", &super::activity(json!([]))).await;
-    let names = beside("a", 5);
+    let names = named("a", true, 5);
     let large = json!("x".repeat(100_000));
     rig.start("a", Some(&names[0]), json!({})).await.unwrap();
     let task = rig.engine().poll_activity("work", None, super::LONG).await.unwrap().unwrap();
@@ -94,7 +94,7 @@ async fn no_more_ends_wait_than_may_run(express: bool, at_once: usize) {
         rig.workflow("e", &machine).await;
     }
     rig.pipelines.stuck.store(true, Ordering::SeqCst);
-    let names = beside("e", at_once + 5);
+    let names = named("e", true, at_once + 5);
     for name in &names {
         rig.start("e", Some(name), json!({})).await.unwrap();
     }
@@ -122,4 +122,32 @@ async fn a_task_has_its_place_until_its_answer_is_taken_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_express_execution_has_its_place_until_its_end_is_taken_up() {
     no_more_ends_wait_than_may_run(true, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_those_that_are_turned_away_together_is_told() {
+    let mut rig = Rig::new().await;
+    let (gate, held, tables) = still();
+    rig.tables = Some(tables);
+    rig.restart().await;
+    rig.workflow("u", &super::update()).await;
+    rig.workflow("child", &super::pass(json!(7))).await;
+    let task = json!({"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync", "End": true,
+        "Parameters": {"StateMachineArn": "child", "Name": named("child", true, 1)[0]}});
+    rig.workflow("parent", &json!({"StartAt": "S", "States": {"S": task}})).await;
+
+    assert!(rig.start("u", Some("n"), json!({})).now_or_never().is_none());
+    gate.wait();
+    let parents = named("parent", false, 3);
+    for name in &parents {
+        rig.start("parent", Some(name), json!({})).await.unwrap();
+    }
+    // One of them gets the execution that all ask for; the others are refused in the same commit.
+    rig.until(|| rig.figure("queued") == parents.len() as f64).await;
+    held.wait();
+    let mut succeeded = 0;
+    for name in &parents {
+        succeeded += usize::from(rig.end(&format!("parent/{name}")).await.state == ExecutionState::Succeeded);
+    }
+    assert_eq!(succeeded, 1);
 }
