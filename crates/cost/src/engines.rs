@@ -227,8 +227,8 @@ impl About {
             return Err(refused(engine, 0, "the records name no time".to_owned()));
         };
         let Some(machine) = &self.machine else {
-            return Err(refused(engine, 0, "the records do not say which machine it was".to_owned())
-                .help("say it in the file of `--about`: `{\"machine\": {\"type\": \"c5.large\", \"region\": \"us-east-1\"}}`"));
+            let help = r#"say it in the file of `--about`: `{"machine": {"type": "c5.large", "region": "us-east-1"}}`"#;
+            return Err(refused(engine, 0, "the records do not say which machine it was".to_owned()).help(help));
         };
         let running = records.jobs.iter().flat_map(|job| &job.attempts).map(|attempt| attempt.started).min();
         let last = if records.failed { State::Failed } else { State::Complete };
