@@ -199,6 +199,10 @@ fn attempt(started: Time, ended: Time, failed: bool) -> Attempt {
 impl About {
     /// A run's own record, with what it lacks and is said here; both may say the same, but nothing else.
     fn complete(&self, mut run: Run, path: &str) -> Result<Run, Problem> {
+        let contradicted = |name: &str, field: &str, said: &str| {
+            let (field, said) = (field.escape_debug(), said.escape_debug());
+            refused(path, 0, format!("its `{name}` is `{field}` and said to be `{said}`"))
+        };
         for (name, said, field) in [
             ("id", &self.id, &mut run.id),
             ("workflow", &self.workflow, &mut run.workflow),
@@ -211,9 +215,13 @@ impl About {
                 field.clone_from(said);
             }
             if !said.is_empty() && *said != *field {
-                let (field, said) = (field.escape_debug(), said.escape_debug());
-                return Err(refused(path, 0, format!("its `{name}` is `{field}` and said to be `{said}`")));
+                return Err(contradicted(name, field, said));
             }
+        }
+        if let (Some(field), Some(said)) = (run.iterations, self.iterations)
+            && field != said
+        {
+            return Err(contradicted("iterations", &field.to_string(), &said.to_string()));
         }
         if self.machine.is_some() {
             return Err(refused(path, 0, "a run's own record says which machines it had".to_owned()));

@@ -315,15 +315,22 @@ fn a_run_has_one_log_and_nothing_beside_it_is_passed_over() {
 
 #[test]
 fn a_runs_own_record_is_completed_and_not_contradicted() {
-    let record = json!({"id": "r", "workflow": "w", "started": "2026-11-28T09:00:00Z", "ended": "2026-11-28T10:00:00Z",
-        "jobs": [], "instances": []})
-    .to_string();
-    let file = [File { path: "run.json", bytes: record.as_bytes() }];
-    let said = |about: Value| read(Engine::Json, &file, &serde_json::from_value(about).unwrap());
+    let record = |iterations: Value| {
+        json!({"id": "r", "workflow": "w", "started": "2026-11-28T09:00:00Z", "ended": "2026-11-28T10:00:00Z",
+            "iterations": iterations, "jobs": [], "instances": []})
+        .to_string()
+    };
+    let read = |record: String, about: Value| {
+        let file = [File { path: "run.json", bytes: record.as_bytes() }];
+        super::read(Engine::Json, &file, &serde_json::from_value(about).unwrap())
+    };
+    let said = |about: Value| read(record(Value::Null), about);
     let run = said(json!({"id": "r", "consumer": "lab", "iterations": 7})).unwrap();
     assert_eq!((run.id.as_str(), run.consumer.as_str(), run.iterations), ("r", "lab", Some(7)));
     let other = said(json!({"id": "another"})).unwrap_err();
     assert_eq!(other.title, "a record cannot be read: its `id` is `r` and said to be `another`");
+    let other = read(record(json!(7)), json!({"iterations": 8})).unwrap_err();
+    assert_eq!(other.title, "a record cannot be read: its `iterations` is `7` and said to be `8`");
     assert_eq!(said(json!({"machine": {"type": "c5.large", "region": "us-east-1"}})).unwrap_err().code, "HW-COST-002");
 }
 
