@@ -193,7 +193,7 @@ impl TableViews {
                 format!("the stream `{stream}` of the table `{name}` does not exist yet"),
             ));
         };
-        let bytes_max = (stream.config.batch_bytes_max as usize).min(self.limits.batch_bytes);
+        let bytes_max = stream.config.batch_bytes().min(self.limits.batch_bytes);
         let changes = spec.changes.as_ref().and_then(|spec| Changes::of(&name, spec, bytes_max));
         let indexes = index::declared(&spec);
         let schema = spec.schema.map(|schema| crate::schema::compile(&Value::Object(schema))).transpose()?;

@@ -8,7 +8,7 @@ use headwater_base::Name;
 use headwater_base::partition::partition_of;
 use headwater_wire::batch::{Builder, Compression};
 
-use crate::port::{Append, BATCH_BYTES_MAX, Cleanup, Log, LogError};
+use crate::port::{Append, Cleanup, Log, LogError};
 
 /// A stream of an outbox, by its number.
 pub type Target = usize;
@@ -77,7 +77,7 @@ impl Outbox {
         let Some(stream) = log.stream(name.as_str()) else { return Err(LogError::UnknownStream(name.to_string())) };
         self.streams.push(Open {
             name: name.clone(),
-            batch_bytes_max: stream.config.batch_bytes_max.min(BATCH_BYTES_MAX) as usize,
+            batch_bytes_max: stream.config.batch_bytes(),
             compacted: stream.config.cleanup != Cleanup::Delete,
             sticky: 0,
             partitions: (0..stream.config.partitions.max(1)).map(|_| Partition::default()).collect(),

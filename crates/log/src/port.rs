@@ -64,6 +64,13 @@ pub struct StreamConfig {
     pub append_time: bool,
 }
 
+impl StreamConfig {
+    /// Bytes of the largest batch that it takes: of one that is older than [`BATCH_BYTES_MAX`], no more either.
+    pub fn batch_bytes(&self) -> usize {
+        self.batch_bytes_max.min(BATCH_BYTES_MAX) as usize
+    }
+}
+
 /// A stream as the log knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {

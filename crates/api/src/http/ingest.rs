@@ -171,7 +171,7 @@ fn admit(
             }
         }
     }
-    let limit = target.config.batch_bytes_max as usize;
+    let limit = target.config.batch_bytes();
     let bytes = record_bytes(&event) + headwater_wire::batch::HEADER_BYTES;
     if bytes > limit {
         return Err(Problem::new(
@@ -281,7 +281,7 @@ fn append(
         let (builder, done, _) = batches
             .entry((target.name.as_str(), *partition))
             .or_insert_with(|| (Builder::new(Compression::None), BytesMut::new(), target));
-        if !builder.is_empty() && builder.bytes() + record_bytes(event) > target.config.batch_bytes_max as usize {
+        if !builder.is_empty() && builder.bytes() + record_bytes(event) > target.config.batch_bytes() {
             done.unsplit(std::mem::replace(builder, Builder::new(Compression::None)).finish());
         }
         let headers: Vec<(&str, &[u8])> =

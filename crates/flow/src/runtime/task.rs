@@ -193,7 +193,8 @@ impl<'a> Life<'a> {
         bound_state(setup)?;
         let space = plan.source_space();
         let (mut inputs, mut sources, mut found) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut read, mut stale) = (BTreeMap::new(), Vec::new());
+        // Of copies that nobody tries for a while the positions stay, and so does which stream they are of.
+        let (mut read, mut stale) = (known.clone(), Vec::new());
         let retry = plan.retry.as_ref().and_then(|retry| Some((plan.streams.get(retry.target)?, retry.delay)));
         let streams =
             [(stream, None, *start)].into_iter().chain(retry.map(|(name, delay)| (name, Some(delay), Start::Earliest)));

@@ -269,7 +269,7 @@ fn bounds_on_the_page_are_those_of_a_node() {
         ("PostgreSQL connections", counted(limits.sql_connections)),
         ("a Kafka request", mib(limits.kafka_request_bytes)),
         ("an HTTP body", mib(limits.http_body_bytes)),
-        ("a batch of records, as sent, unless `maxBatch` says otherwise", mib(limits.batch_bytes)),
+        ("a batch of records, as sent, unless `maxBatch` says otherwise (8 MiB at most)", mib(limits.batch_bytes)),
         ("ids remembered for each stream, to know an event sent twice over HTTP", counted(limits.dedupe_ids)),
         ("events that a pipeline holds back for lookups", counted(limits.lookups_in_flight)),
         ("documents in memory for each table", mib(limits.table_cache_bytes)),

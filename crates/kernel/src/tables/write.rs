@@ -231,7 +231,7 @@ impl TableViews {
             return invalid(format!("a key of {} bytes; 1 to {KEY_BYTES_MAX} are allowed", key.len()));
         }
         let Some(value) = value else { return Ok(()) };
-        let limit = (table.stream.config.batch_bytes_max as usize).saturating_sub(KEY_BYTES_MAX + 1_024);
+        let limit = table.stream.config.batch_bytes().saturating_sub(KEY_BYTES_MAX + 1_024);
         if value.len() > limit {
             return invalid(format!("the document `{}` has {} bytes; the limit is {limit}", short(key), value.len()));
         }

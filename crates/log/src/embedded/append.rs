@@ -19,9 +19,7 @@ use super::filer::Item;
 use super::partition::{Batch, Partition};
 use super::producers::{Producer, Verdict};
 use super::{Core, Done, OWN, STARTS, Sequencer, catalog, frame};
-use crate::{
-    Append, BATCH_BYTES_MAX, Cleanup, Commit, Delta, LogError, Offset, Placed, Sequence, Stream, Ticket, View,
-};
+use crate::{Append, Cleanup, Commit, Delta, LogError, Offset, Placed, Sequence, Stream, Ticket, View};
 
 /// Space that there is to be for whoever asks before he has been refused.
 const ROOM_BYTES: usize = 64 << 10;
@@ -176,7 +174,7 @@ impl Core {
     }
 
     fn check_batch(&self, stream: &Stream, header: &Header, bytes: &[u8]) -> Result<(), LogError> {
-        let limit = stream.config.batch_bytes_max.min(BATCH_BYTES_MAX) as usize;
+        let limit = stream.config.batch_bytes();
         if bytes.len() > limit {
             return Err(LogError::BatchTooLarge { bytes: bytes.len(), limit });
         }

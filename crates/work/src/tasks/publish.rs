@@ -79,7 +79,7 @@ pub(super) fn appends(
     let Some(stream) = log.stream(stream) else {
         return Err(Failure::new("Stream.NotFound", format!("there is no stream `{stream}`")));
     };
-    let limit = stream.config.batch_bytes_max as usize;
+    let limit = stream.config.batch_bytes();
     let partitions = stream.config.partitions.max(1);
     let fallback = partition_of(call.key.as_bytes(), partitions);
     let mut open: BTreeMap<u32, (BytesMut, Builder)> = BTreeMap::new();

@@ -108,8 +108,8 @@ impl Format {
 /// Reads the events of a body. Only [`Format::Lines`] gives faulty items; any other body is taken or refused whole.
 ///
 /// # Errors
-/// `HW-API-006` for more than [`EVENTS_MAX`] events, `HW-API-008` for text that is not JSON, `HW-API-013` for an event that lacks the field that `key` or `id` asks for,
-/// and `HW-API-101` to `HW-API-103` for what is no CloudEvent.
+/// `HW-API-006` for more than [`EVENTS_MAX`] events, `HW-API-008` for text that is not JSON, `HW-API-013` for an event
+/// that lacks the field that `key` or `id` asks for, and `HW-API-101` to `HW-API-103` for what is no CloudEvent.
 pub fn decode(format: Format, headers: &HeaderMap, body: &Bytes, hints: &Hints) -> Result<Vec<Item>, Problem> {
     match format {
         Format::Structured => one(record(cloudevents::from_json(body)?, hints)),
@@ -217,12 +217,11 @@ fn record(event: Event, hints: &Hints) -> Result<Incoming, Problem> {
 }
 
 fn key_of(hints: &Hints, text: &[u8], line: u32) -> Result<Option<Bytes>, Problem> {
-    match hints.key.as_ref().map(|key| (key, std::str::from_utf8(key))) {
-        None => Ok(None),
-        Some((_, Ok(path))) if path.starts_with('.') => {
-            required(text, path, "key", line).map(|key| Some(Bytes::from(key)))
+    match &hints.key {
+        Some(path) if path.starts_with(b".") => {
+            required(text, &String::from_utf8_lossy(path), "key", line).map(|key| Some(Bytes::from(key)))
         }
-        Some((literal, _)) => Ok(Some(literal.clone())),
+        literal => Ok(literal.clone()),
     }
 }
 

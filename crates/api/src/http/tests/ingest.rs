@@ -1,7 +1,9 @@
 //! Events in: every form of a body, and what a stream's schema does to events that do not fit it.
 
 use expect_test::{Expect, expect};
-use headwater_base::Limits;
+use headwater_base::{Limits, Name};
+use headwater_kernel::kinds::stream::default_config;
+use headwater_log::StreamConfig;
 
 use super::{House, body, code, exchange, house, house_in, parts};
 
@@ -60,6 +62,20 @@ async fn every_form_of_a_body_makes_the_same_records() {
         {"partition":0,"offset":5,"key":"k","value":{"n":6}}
         {"partition":0,"offset":6,"key":"k","value":{"n":7}}
     "#]]).await;
+    house.stop().await;
+}
+
+/// As one may that is older than the limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_promises_more_than_any_batch_may_have_takes_a_large_body() {
+    let house = house_in(tempfile::tempdir().unwrap(), Limits::default()).await;
+    let config = StreamConfig { partitions: 1, batch_bytes_max: u32::MAX, ..default_config(&Limits::default()) };
+    house.kernel.log().create(Name::new("old").unwrap(), config, Vec::new()).await.unwrap();
+    let (path, lines) = ("/v1/streams/old/events", "application/x-ndjson");
+    let line = |bytes: usize| format!("{{\"text\":\"{}\"}}\n", "x".repeat(bytes));
+    let taken = house.send("POST", path, lines, &line(9_000).repeat(1_000)).await;
+    assert_eq!(body(&taken)["accepted"], 1_000, "{taken:?}");
+    assert_eq!(code(&house.send("POST", path, lines, &line(9 << 20)).await), "422 HW-API-014");
     house.stop().await;
 }
 
