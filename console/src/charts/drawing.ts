@@ -182,7 +182,20 @@ function matrix(drawing: Drawing): { along: unknown[]; series: Series[] } {
 }
 
 /** What is left out of a drawing, in words; empty for nothing. */
-export function undrawn({ shape, answer, by, measures }: Drawing): string {
+export function undrawn(drawing: Drawing): string {
+  return [crowded(drawing), timeless(drawing)].filter(Boolean).join('; ');
+}
+
+/** An axis of time that is cut has no place for what has no time. */
+function timeless(drawing: Drawing): string {
+  const { shape, answer, axis, grain } = drawing;
+  if (axis === undefined || !grain || shape === 'pie' || !isMoment(drawing)) return '';
+  const places = new Set(ordered(drawing, axis).map(value => key([value])));
+  const drawn = (row: unknown[]) => places.has(key([row[axis]]));
+  return answer.rows.every(drawn) ? '' : 'rows without a time are in the table alone';
+}
+
+function crowded({ shape, answer, by, measures }: Drawing): string {
   if (shape === 'pie' || shape === 'scatter' || shape === 'heatmap' || shape === 'gauge') return '';
   const splits = new Set(answer.rows.map(row => key(by.map(column => row[column]))));
   const all = splits.size * measures.length;
@@ -364,7 +377,10 @@ function heatmap(drawing: Drawing, look: Look): Drawn {
   const rows = distinct(answer, down);
   const place = (all: unknown[]) => new Map(all.map((value, at) => [key([value]), at]));
   const [x, y] = [place(across), place(rows)];
-  const data = answer.rows.map(row => [x.get(key([row[axis]])), y.get(key([row[down]])), numeric(row[measure])]);
+  const cells = answer.rows.map(row => [x.get(key([row[axis]])), y.get(key([row[down]])), numeric(row[measure])]);
+  // What has no place along the axis is told of beside the picture.
+  const there = [...cells.keys()].filter(row => cells[row]?.[0] !== undefined);
+  const data = there.map(row => cells[row] ?? []);
   const values = data.map(([, , value]) => value ?? Number.NaN).filter(it => Number.isFinite(it));
   // Where cells are narrow, lines between them would be all that is seen.
   const itemStyle = { borderColor: look.panel, borderWidth: across.length > 24 ? 0 : 1 };
@@ -391,7 +407,7 @@ function heatmap(drawing: Drawing, look: Look): Drawn {
       },
       series: [{ type: 'heatmap', name: answer.columns[measure]?.name, data, itemStyle }],
     },
-    rows: [data.map((_, row) => row)],
+    rows: [there],
   };
 }
 

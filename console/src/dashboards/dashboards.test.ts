@@ -9,7 +9,7 @@ import { csv, quoted } from '../rows.ts';
 import { type Drawn, ofChart, ofFilter } from './asking.ts';
 import { change, missing, totalsBy, whole } from './beside.ts';
 import { asQuery, read } from './choice.ts';
-import { added, blank, edited, expression, fresh, placed, specOf, taken } from './draft.ts';
+import { added, blank, edited, expression, fresh, placed, renamed, specOf, taken } from './draft.ts';
 import { moved, places, room, settled } from './layout.ts';
 import { PivotTable, pivoted, spans } from './pivot.tsx';
 import { chartMoved, sheetAdded, sheetOptions, sheetRemoved, sheetShifted, under } from './sheets.ts';
@@ -180,6 +180,72 @@ spec:
   expect(placed(two, [a, b], [a, at(0, 3)])).toContain('# never rename');
   expect(specOf(blank('new')).spec.charts).toEqual([]);
   expect(specOf('a: [').wrong).toBeDefined();
+});
+
+test('what a form does not change keeps its comments and stays as it is written', () => {
+  const text = `spec:
+  title: Sales # on the wall
+  charts:
+    - id: total
+      from: | # joined
+        SELECT *
+        FROM orders
+      limit: 50 # enough
+      measures:
+        # With VAT
+        - {name: revenue, expr: sum(amount)}
+        - name: orders # baskets
+          expr: count(*)
+      sort: -revenue
+      link: {url: 'https://a.example/{revenue}', label: Open} # to the shop
+      at:
+        x: 0 # left
+        y: 0
+        w: 3
+        h: 3
+`;
+  const of = (...at: (string | number)[]) => ['spec', 'charts', 0, ...at];
+  const revenue = { name: 'revenue', expr: 'avg(amount)' };
+  const orders = { name: 'orders', expr: 'count(*)' };
+  const after = edited(text, [
+    [['spec', 'title'], 'All sales'],
+    [of('from'), 'orders'],
+    [of('limit'), 20],
+    [of('measures'), [revenue, orders, { name: 'n', expr: 'max(x)' }]],
+    [of('link'), { label: 'Open', url: 'https://b.example/', dashboard: undefined }],
+    [of('at'), { x: 1, y: 0, w: 4, h: 3 }],
+  ]);
+  expect(after).toBe(`spec:
+  title: All sales # on the wall
+  charts:
+    - id: total
+      from: orders # joined
+      limit: 20 # enough
+      measures:
+        # With VAT
+        - {name: revenue, expr: avg(amount)}
+        - name: orders # baskets
+          expr: count(*)
+        - {name: n, expr: max(x)}
+      sort: -revenue
+      link: {url: 'https://b.example/', label: Open} # to the shop
+      at:
+        x: 1 # left
+        y: 0
+        w: 4
+        h: 3
+`);
+  expect(edited(text, [[of('measures'), [orders]]])).toContain('- name: orders # baskets');
+  // Another name for a measure is another name wherever the chart names it.
+  const [was = chart('none')] = chartsOf(specOf(text).spec);
+  const drawn = { ...was, band: { lower: 'revenue', upper: 'orders' }, bars: 'orders' };
+  expect(renamed(drawn, 'revenue', 'sum')).toEqual([
+    [['sort'], '-sum'],
+    [['band'], { lower: 'sum', upper: 'orders' }],
+    [['link', 'url'], 'https://a.example/{sum}'],
+  ]);
+  expect(renamed(drawn, 'orders', 'n').at(-1)).toEqual([['bars'], 'n']);
+  expect(renamed(drawn, 'n', 'm')).toEqual([]);
 });
 
 const SHEETS = `# Of the shop team
@@ -362,6 +428,35 @@ test('what is left out of a picture is told', () => {
   expect([30, 31].map(count => undrawn(lines(count)))).toEqual(['', '30 of 31 series are drawn']);
   expect((draw(lines(31), LOOK).option as { series: unknown[] }).series).toHaveLength(30);
   expect(undrawn({ ...lines(31), shape: 'pie' })).toBe('');
+  const timed: Drawing = {
+    shape: 'bar',
+    answer: {
+      columns: [
+        { name: 'at', type: 'timestamptz' },
+        { name: 'country', type: 'text' },
+        { name: 'n', type: 'bigint' },
+      ],
+      rows: [
+        [null, 'CH', 5],
+        ['2026-01-01T00:00:00Z', 'AT', 1],
+        ['2026-01-03T00:00:00Z', 'AT', 2],
+      ],
+    },
+    axis: 0,
+    by: [1],
+    measures: [2],
+    grain: 'day',
+  };
+  expect(undrawn(timed)).toBe('rows without a time are in the table alone');
+  expect(undrawn({ ...timed, answer: { ...timed.answer, rows: timed.answer.rows.slice(1) } })).toBe('');
+  const map: Drawing = { ...timed, shape: 'heatmap' };
+  expect(undrawn(map)).toBe('rows without a time are in the table alone');
+  const { option, rows } = draw(map, LOOK);
+  expect(rows).toEqual([[1, 2]]);
+  expect((option as { series: { data: unknown[] }[] }).series[0]?.data).toEqual([
+    [0, 1, 1],
+    [2, 1, 2],
+  ]);
 
   expect(pivoted(answer(60), 1).left).toBe('');
   expect(pivoted(answer(61), 1).left).toBe('60 of 61 columns');

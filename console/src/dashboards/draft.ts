@@ -3,7 +3,7 @@
  * so that comments and the order of keys stay. Pure, but for the place where a browser keeps it.
  */
 
-import { Document, isCollection, isNode, isScalar, type Node, parseDocument, visit } from 'yaml';
+import { Document, isCollection, isMap, isNode, isScalar, isSeq, type Node, parseDocument, visit } from 'yaml';
 import { isNumeric, isTime, quoted, type Relation, relationName } from '../rows.ts';
 import { room } from './layout.ts';
 import type { Chart, Dashboard, Measure, Place, Shape } from './spec.ts';
@@ -63,13 +63,16 @@ function names(document: Document, at: Steps): boolean {
   return found;
 }
 
-/** The text with changes; a value that is undefined takes its key away. */
+/**
+ * The text with changes; a value that is undefined takes its key away. What is the same before and after stays as it is
+ * written, with its comments.
+ */
 export function edited(text: string, changes: [at: Steps, value: unknown][]): string {
   const strict = parseDocument(text);
   const document = changes.some(([at]) => names(strict, at)) ? loose(text) : strict;
   for (const [at, value] of changes) {
     if (value === undefined) document.deleteIn(at);
-    else document.setIn(at, node(document, at, value));
+    else document.setIn(at, changed(document, at.at(-1), document.getIn(at, true), value));
   }
   return document.toString(WRITTEN);
 }
@@ -77,13 +80,55 @@ export function edited(text: string, changes: [at: Steps, value: unknown][]): st
 /** Keys whose values stand on one line, as people write them. */
 const SHORT = ['at', 'measures', 'dimensions', 'drill', 'after', 'default', 'link', 'band'];
 
-function node(document: Document, at: Steps, value: unknown): unknown {
-  const made: unknown = document.createNode(value, { flow: SHORT.includes(String(at.at(-1))) });
-  visit(made as Node, {
+/** A value as it is written below a key. */
+function node(document: Document, key: unknown, value: unknown): Node {
+  const made = document.createNode(value, { flow: SHORT.includes(String(key)) }) as Node;
+  visit(made, {
     Pair: (_, { key, value }) => {
       if (isScalar(key) && SHORT.includes(String(key.value)) && isCollection(value)) value.flow = true;
     },
   });
+  return made;
+}
+
+const same = (part: unknown, value: unknown) =>
+  isNode(part) && JSON.stringify(part.toJSON()) === JSON.stringify(value ?? null);
+
+/** What stands below a key, made into a value. */
+function changed(document: Document, key: unknown, there: unknown, value: unknown): unknown {
+  const plain = typeof value !== 'object' || value === null;
+  if (isScalar(there) && plain) {
+    there.value = value;
+    // One line needs no block, and a block's indicator is no part of it.
+    if (there.type?.startsWith('BLOCK') && !String(value).includes('\n')) there.type = undefined;
+    return there;
+  }
+  if (isSeq(there) && there.items.length > 0 && Array.isArray(value)) {
+    const { items } = there;
+    const left = new Set(items);
+    const kept = value.map(one => {
+      const found = [...left].find(item => same(item, one));
+      left.delete(found);
+      return found;
+    });
+    there.items = value.map((one, at) => {
+      // As many as before: one of them is another by now.
+      const own = items.length === value.length && left.has(items[at]) ? items[at] : undefined;
+      return kept[at] ?? changed(document, key, own, one);
+    });
+    return there;
+  }
+  if (isMap(there) && there.items.length > 0 && !plain && !Array.isArray(value)) {
+    const next = new Map(Object.entries(value).filter(([, one]) => one !== undefined));
+    for (const { key } of [...there.items]) if (!next.has(String(key))) there.delete(key);
+    for (const [key, one] of next) there.set(key, changed(document, key, there.get(key, true), one));
+    return there;
+  }
+  const made = node(document, key, value);
+  if (isNode(there)) {
+    made.commentBefore = there.commentBefore;
+    made.comment = there.comment;
+  }
   return made;
 }
 
@@ -163,6 +208,20 @@ export function fresh(type: Shape, relation: Relation, charts: Chart[], taken = 
     default:
       return base;
   }
+}
+
+/** What else of a chart changes when one of its measures is called otherwise: all that names it. */
+export function renamed({ sort, band, bars, link }: Chart, from: string, to: string): [at: Steps, value: unknown][] {
+  const put = (name: string) => (name === from ? to : name);
+  const changes: [Steps, unknown][] = [];
+  if (sort === from || sort === `-${from}`) changes.push([['sort'], sort.startsWith('-') ? `-${to}` : to]);
+  if (band?.lower === from || band?.upper === from) {
+    changes.push([['band'], { lower: put(band.lower), upper: put(band.upper) }]);
+  }
+  if (bars === from) changes.push([['bars'], to]);
+  const url = link?.url?.replaceAll(`{${from}}`, () => `{${to}}`);
+  if (url !== link?.url) changes.push([['link', 'url'], url]);
+  return changes;
 }
 
 export const AGGREGATES = ['count', 'count distinct', 'sum', 'avg', 'min', 'max', 'expression'] as const;

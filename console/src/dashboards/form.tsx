@@ -4,14 +4,15 @@ import { useState } from 'react';
 import { GRAINS } from '../charts/grain.ts';
 import { quoted, type Relation, relationName } from '../rows.ts';
 import { Choose, Entry, Later, LaterText, Row } from '../ui/fields.tsx';
-import { AGGREGATES, type Aggregate, expression, free, type Steps, taken } from './draft.ts';
-import { type Chart, type Dashboard, type Filter, type Measure, SHAPES } from './spec.ts';
+import { AGGREGATES, type Aggregate, expression, free, renamed, type Steps, taken } from './draft.ts';
+import { axesOf, type Chart, type Dashboard, type Filter, type Measure, SHAPES } from './spec.ts';
 
 /** Changes keys of what a form is about; a value that is undefined takes its key away. */
 export type Change = (changes: [at: Steps, value: unknown][]) => void;
 
 const some = (text: string) => text.trim() || undefined;
-const number = (text: string) => (text.trim() === '' || Number.isNaN(Number(text)) ? undefined : Number(text));
+/** A text that is no number goes into the YAML as it is: the node says what is wrong with it, and nothing is lost. */
+const number = (text: string) => (Number.isNaN(Number(text)) ? text : text.trim() ? Number(text) : undefined);
 
 /** Columns of what a chart or filter is about, as far as that is known: of a query it is not. */
 function columnsOf(relations: Relation[], from: string): string[] {
@@ -81,8 +82,13 @@ function Several(props: {
   );
 }
 
-function Measures(props: { values: Measure[]; set: (values: Measure[] | undefined) => void; among: string[] }) {
-  const { values, set, among } = props;
+function Measures(props: {
+  values: Measure[];
+  set: (values: Measure[] | undefined) => void;
+  rename: (values: Measure[], from: string, to: string) => void;
+  among: string[];
+}) {
+  const { values, set, rename, among } = props;
   const put = (index: number, measure: Measure) => set(values.map((it, at) => (at === index ? measure : it)));
   const names = values.map(({ name }) => name);
   return (
@@ -105,7 +111,11 @@ function Measures(props: { values: Measure[]; set: (values: Measure[] | undefine
                 className="wide"
                 label={`${label}: name`}
                 value={measure.name}
-                set={name => some(name) && put(index, { ...measure, name: name.trim() })}
+                set={text => {
+                  const name = some(text);
+                  const next = values.map((it, at) => (at === index ? { ...it, name: name ?? '' } : it));
+                  if (name) rename(next, measure.name, name);
+                }}
               />
               <button
                 type="button"
@@ -233,11 +243,14 @@ export function ChartForm(props: {
   const { chart, relations, change, remove, sheets, sheet, send } = props;
   const columns = columnsOf(relations, chart.from);
   const set = (key: string) => (value: unknown) => change([[[key], value]]);
-  const shown = [...(chart.dimensions ?? []), ...(chart.measures ?? []).map(({ name }) => name)];
+  const axes = [...(chart.drill ?? []), ...axesOf(chart, 0)];
+  const shown = [...new Set([...axes, ...(chart.measures ?? []).map(({ name }) => name)])];
   const sorts: [string, string][] = shown.flatMap((name): [string, string][] => [
     [name, `${name}, smallest first`],
     [`-${name}`, `${name}, largest first`],
   ]);
+  // What the text says is what is shown, also where the chart has no such column by now.
+  if (chart.sort && !sorts.some(([value]) => value === chart.sort)) sorts.push([chart.sort, chart.sort]);
   return (
     <div className="form">
       <Entry name="Title" value={chart.title ?? ''} set={text => set('title')(some(text))} />
@@ -277,7 +290,12 @@ export function ChartForm(props: {
         <Several label="Dimension" values={chart.dimensions ?? []} set={set('dimensions')} among={columns} />
       </Row>
       <Row name="Measures">
-        <Measures values={chart.measures ?? []} set={set('measures')} among={columns} />
+        <Measures
+          values={chart.measures ?? []}
+          set={set('measures')}
+          rename={(values, from, to) => change([[['measures'], values], ...renamed(chart, from, to)])}
+          among={columns}
+        />
       </Row>
       <Entry
         name="Only where"
@@ -318,9 +336,9 @@ export function ChartForm(props: {
       <Entry
         name="Link"
         mono
-        placeholder="https://shop.example/{column}"
+        placeholder={chart.link?.dashboard ? `dashboard ${chart.link.dashboard}` : 'https://shop.example/{column}'}
         value={chart.link?.url ?? ''}
-        set={text => set('link')(some(text) && { ...chart.link, url: text.trim() })}
+        set={text => set('link')(some(text) && { ...chart.link, dashboard: undefined, url: text.trim() })}
       />
       <div>
         <button type="button" className="btn danger" onClick={remove}>
@@ -394,12 +412,9 @@ export function FilterForms(props: { filters: Filter[]; relations: Relation[]; c
   );
 }
 
-const SPAN = /^\d+(ms|s|m|h|d|w)$/;
-
 /** The dashboard itself. */
 export function DashboardForm({ spec, change }: { spec: Dashboard; change: Change }) {
   const set = (key: string) => (value: unknown) => change([[[key], value]]);
-  const span = (key: string) => (text: string) => set(key)(SPAN.test(text.trim()) ? text.trim() : undefined);
   return (
     <div className="form">
       <Entry name="Title" value={spec.title ?? ''} set={text => set('title')(some(text))} />
@@ -409,14 +424,14 @@ export function DashboardForm({ spec, change }: { spec: Dashboard; change: Chang
         placeholder="all times"
         among={['1h', '24h', '7d', '30d', '365d']}
         value={spec.range ?? ''}
-        set={span('range')}
+        set={text => set('range')(some(text))}
       />
       <Entry
         name="Refresh every"
         placeholder="never"
         among={['10s', '30s', '1m', '5m']}
         value={spec.refresh ?? ''}
-        set={span('refresh')}
+        set={text => set('refresh')(some(text))}
       />
     </div>
   );

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use headwater_base::{Micros, Problem, Span, closest};
 use headwater_kernel::port::charts::{Choice, Window};
+use headwater_kernel::port::sql::Via;
 use serde_json::Value;
 
 use crate::kinds::dashboard::{ChartSpec, DashboardSpec, FilterSpec, GrainSpec};
@@ -30,7 +31,7 @@ pub use beside::{Before, GROUPS, Total, before, totals};
 pub use check::check;
 pub use grain::Grain;
 
-/// Rows of a chart that says nothing about it.
+/// Rows of a chart that says nothing about it. An alarm looks at all of them, and says so where that is too much.
 const ROWS: u32 = 10_000;
 /// Values that a filter offers at once.
 const VALUES: u32 = 200;
@@ -78,7 +79,7 @@ pub fn values(spec: &DashboardSpec, id: &str, search: &str, choice: &Choice) -> 
     }
     let columns = [(text::closed(&filter.column), "value"), ("count(*)".to_owned(), "rows")];
     let source = source(&filter.from, &conditions);
-    let text = select(&columns, &source, 1, &["1".to_owned()], VALUES);
+    let text = select(&columns, &source, 1, &["1".to_owned()], Some(VALUES));
     Ok(Statement { text, source, grain: None, axes: 1 })
 }
 
@@ -102,6 +103,8 @@ struct Asked<'a> {
     columns: Vec<(String, &'a str)>,
     axes: usize,
     grain: Option<Grain>,
+    /// How many rows are asked for; all of them without it.
+    limit: Option<u32>,
 }
 
 impl<'a> Asked<'a> {
@@ -118,7 +121,8 @@ impl<'a> Asked<'a> {
         columns.extend(chart.dimensions.iter().map(|words| (text::closed(words), words.as_str())));
         let axes = columns.len();
         columns.extend(chart.measures.iter().map(|measure| (text::closed(&measure.expr), measure.name.as_str())));
-        Ok(Self { chart, conditions, columns, axes, grain })
+        let limit = chart.limit.or((choice.via != Via::Alarm).then_some(ROWS));
+        Ok(Self { chart, conditions, columns, axes, grain, limit })
     }
 
     /// The statement of the chart's rows.
@@ -126,8 +130,7 @@ impl<'a> Asked<'a> {
         let names: Vec<&str> = self.columns.iter().map(|(_, name)| *name).collect();
         let order = order(self.chart, &names, self.axes);
         let grouped = if self.chart.measures.is_empty() { 0 } else { self.axes };
-        let limit = self.chart.limit.unwrap_or(ROWS);
-        select(&self.columns, &self.source(), grouped, &order, limit)
+        select(&self.columns, &self.source(), grouped, &order, self.limit)
     }
 
     /// What all of its statements read.
@@ -141,7 +144,7 @@ fn source(from: &str, conditions: &[String]) -> String {
     format!("FROM {}{}", text::from(from), clause("WHERE", conditions, " AND "))
 }
 
-fn select(columns: &[(String, &str)], source: &str, grouped: usize, order: &[String], limit: u32) -> String {
+fn select(columns: &[(String, &str)], source: &str, grouped: usize, order: &[String], limit: Option<u32>) -> String {
     let columns: Vec<String> =
         columns.iter().map(|(words, name)| format!("{words} AS {}", text::quoted(name))).collect();
     let groups: Vec<String> = (1..=grouped).map(|number| number.to_string()).collect();
@@ -149,7 +152,7 @@ fn select(columns: &[(String, &str)], source: &str, grouped: usize, order: &[Str
         format!("SELECT {}\n{source}", columns.join(", ")),
         clause("GROUP BY", &groups, ", "),
         clause("ORDER BY", order, ", "),
-        format!("\nLIMIT {limit}"),
+        limit.map(|limit| format!("\nLIMIT {limit}")).unwrap_or_default(),
     ]
     .concat()
 }

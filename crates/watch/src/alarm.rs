@@ -48,18 +48,27 @@ impl Thresholds {
     }
 
     /// Looks at an answer of SQL, `{"columns": [{"name"}], "rows": [[…]]}`; `measure` is a column behind the first `axes`.
-    /// None for an answer without that column.
-    pub fn look(&self, answer: &Value, axes: usize, measure: Option<&str>) -> Option<Look> {
-        let names: Vec<&str> =
-            answer["columns"].as_array()?.iter().filter_map(|column| column["name"].as_str()).collect();
+    ///
+    /// # Errors
+    /// What is wrong with an answer without that column, or with one that has no numbers there, in words.
+    pub fn look(&self, answer: &Value, axes: usize, measure: Option<&str>) -> Result<Look, String> {
+        let list = |part: &str| answer[part].as_array().map(Vec::as_slice).unwrap_or_default();
+        let names: Vec<&str> = list("columns").iter().filter_map(|column| column["name"].as_str()).collect();
         let at = match measure {
-            Some(name) => names.iter().position(|one| *one == name)?,
-            None => Some(axes).filter(|at| *at < names.len())?,
+            Some(name) => names.iter().position(|one| *one == name),
+            None => Some(axes).filter(|at| *at < names.len()),
         };
+        let at = at.ok_or_else(|| format!("no column `{}`", measure.unwrap_or("its first measure")))?;
         let mut look = Look::default();
         let mut furthest = 0.0;
-        for row in answer["rows"].as_array()?.iter().filter_map(Value::as_array) {
-            let Some(value) = row.get(at).and_then(number) else { continue };
+        for row in list("rows").iter().filter_map(Value::as_array) {
+            let Some(found) = row.get(at).filter(|found| !found.is_null()) else { continue };
+            let name = names.get(at).copied().unwrap_or_default();
+            let value = number(found).ok_or_else(|| format!("values in `{name}` that are no numbers"))?;
+            // Infinity and what is no number at all say nothing.
+            if !value.is_finite() {
+                continue;
+            }
             let by = self.beyond(value);
             if let Some(by) = by {
                 look.beyond = true;
@@ -74,14 +83,13 @@ impl Thresholds {
             }
             look.value.get_or_insert(value);
         }
-        Some(look)
+        Ok(look)
     }
 }
 
 /// A number, also where SQL gave it as a text: decimals are exact.
 fn number(value: &Value) -> Option<f64> {
-    let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
-    number.filter(|number| number.is_finite())
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// Counts looks in succession and says when an alarm is raised or cleared.
@@ -127,9 +135,14 @@ mod tests {
         assert_eq!(look.rows[0], json!({"country": "DE", "orders": 25, "revenue": "7.50"}));
         let first = LIMITS.look(&answer, 1, None).unwrap();
         assert_eq!((first.value, first.rows.len()), (Some(25.0), 2));
-        assert_eq!(LIMITS.look(&answer, 1, Some("costs")), None);
+        assert_eq!(LIMITS.look(&answer, 1, Some("costs")), Err("no column `costs`".to_owned()));
+        assert_eq!(LIMITS.look(&answer, 3, None), Err("no column `its first measure`".to_owned()));
+        let words = Err("values in `country` that are no numbers".to_owned());
+        assert_eq!(LIMITS.look(&answer, 1, Some("country")), words, "it would never be beyond");
         let nothing = json!({"columns": [{"name": "n"}], "rows": [[null]]});
-        assert_eq!(LIMITS.look(&nothing, 0, None), Some(Look::default()));
+        assert_eq!(LIMITS.look(&nothing, 0, None), Ok(Look::default()));
+        let endless = json!({"columns": [{"name": "n"}], "rows": [["NaN"], ["inf"]]});
+        assert_eq!(LIMITS.look(&endless, 0, None), Ok(Look::default()));
     }
 
     #[test]

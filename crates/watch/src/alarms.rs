@@ -194,10 +194,9 @@ impl Life {
         let rows = answer.body.try_fold(Vec::new(), gather).await?;
         let rows: Value = serde_json::from_slice(&rows)
             .map_err(|error| Problem::new("HW-WATCH-025", "the chart's rows cannot be read").because(error))?;
-        self.thresholds.look(&rows, axes, self.spec.measure.as_deref()).ok_or_else(|| {
-            let measure = self.spec.measure.as_deref().unwrap_or("its first measure");
-            Problem::new("HW-WATCH-025", format!("the chart `{}` has no column `{measure}`", self.spec.chart))
-                .help("name one of the chart's measures")
+        self.thresholds.look(&rows, axes, self.spec.measure.as_deref()).map_err(|what| {
+            Problem::new("HW-WATCH-025", format!("the chart `{}` has {what}", self.spec.chart))
+                .help("name one of the chart's measures that is a number")
         })
     }
 

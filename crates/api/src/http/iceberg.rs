@@ -82,6 +82,9 @@ impl axum::response::IntoResponse for Refusal {
             "HW-LAKE-035" => (StatusCode::BAD_REQUEST, "BadRequestException"),
             "HW-LAKE-090" => (StatusCode::UNPROCESSABLE_ENTITY, "UnprocessableEntityException"),
             "HW-LAKE-036" => (StatusCode::CONFLICT, "NamespaceNotEmptyException"),
+            // The log may have taken it before its disk failed: a client that takes it for refused removes the files
+            // of what is there after the next start.
+            "HW-LAKE-023" => (StatusCode::INTERNAL_SERVER_ERROR, "CommitStateUnknownException"),
             _ if fault.status.is_client_error() && fault.status != StatusCode::UNPROCESSABLE_ENTITY => {
                 (fault.status, "BadRequestException")
             }
@@ -299,7 +302,12 @@ pub async fn drop_table(
     request: Request,
 ) -> Result<Response, Refusal> {
     let query = Query::parse(request.uri().query(), &["purgeRequested"])?;
-    let purge = query.text("purgeRequested").is_some_and(|purge| purge.eq_ignore_ascii_case("true"));
+    let purge = match query.text("purgeRequested") {
+        None | Some("") => false,
+        Some(word) if word.eq_ignore_ascii_case("true") => true,
+        Some(word) if word.eq_ignore_ascii_case("false") => false,
+        Some(other) => return Err(refused("purgeRequested", other, "`true` or `false`").into()),
+    };
     catalog(&api)?.drop_table(&namespace, &table, purge).await?;
     Ok(empty())
 }

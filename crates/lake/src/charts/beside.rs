@@ -84,7 +84,7 @@ impl Asked<'_> {
         // One more shows that there are more.
         let limit = if by.is_empty() { 1 } else { GROUPS + 1 };
         let source = self.source();
-        let text = select(&columns, &source, by.len(), &order, limit);
+        let text = select(&columns, &source, by.len(), &order, Some(limit));
         Total { by, text, source }
     }
 }

@@ -166,8 +166,11 @@ fn names(found: &mut Found, chart: &ChartSpec) {
         }
     }
     for (index, measure) in chart.measures.iter().enumerate() {
-        if measure.name.is_empty() || !seen.insert(&measure.name) {
-            found.push(&format!("/measures/{index}/name"), format!("there are two columns called `{}`", measure.name));
+        let at = format!("/measures/{index}/name");
+        if measure.name.is_empty() {
+            found.push(&at, "a measure has a name of one character at least");
+        } else if !seen.insert(&measure.name) {
+            found.push(&at, format!("there are two columns called `{}`", measure.name));
         }
     }
     let measures = chart.measures.iter().map(|measure| measure.name.as_str());

@@ -59,6 +59,17 @@ fn a_line_is_cut_by_the_time_that_is_shown() {
 }
 
 #[test]
+fn an_alarm_looks_at_all_rows_that_its_chart_does_not_leave_out() {
+    let alarm = Choice { via: Via::Alarm, ..Choice::default() };
+    let statement = sql(course(), &alarm);
+    assert!(statement.ends_with("\nORDER BY 1, 2"), "{statement}");
+    let mut few = course();
+    few["limit"] = json!(5);
+    let statement = sql(few, &alarm);
+    assert!(statement.ends_with("\nLIMIT 5"), "{statement}");
+}
+
+#[test]
 fn filters_narrow_every_chart_that_does_not_ignore_them() {
     let where_of = |chart: Value, choice: Value| {
         let statement = sql(chart, &filters(choice));

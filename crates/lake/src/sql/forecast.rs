@@ -17,7 +17,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursio
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, LogicalPlan, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, LogicalPlan, Signature, Volatility, WindowFunctionDefinition,
+};
 use headwater_base::Micros;
 use headwater_kernel::port::forecast::{Ahead, Forecaster};
 
@@ -82,16 +84,25 @@ impl Forecast {
 /// The plan of a query, whose forecasts know that they are its.
 ///
 /// # Errors
-/// None that is known.
+/// One of them is over a window.
 pub fn bound(plan: LogicalPlan, query: &Arc<Query>) -> Result<LogicalPlan> {
     let mut forecasts = false;
     plan.apply_with_subqueries(|node| {
+        // Over a frame that moves it would be told again for each row, of values that it has given away.
+        if let LogicalPlan::Window(window) = node {
+            for column in &window.window_expr {
+                if column.exists(|part| Ok(is_moving(part)))? {
+                    let fact = "forecast(...) tells of groups, and has no OVER: use GROUP BY instead";
+                    return Err(DataFusionError::Plan(fact.to_owned()));
+                }
+            }
+        }
         if let LogicalPlan::Aggregate(aggregate) = node {
             for column in &aggregate.aggr_expr {
                 forecasts |= column.exists(|part| Ok(forecast(part).is_some()))?;
             }
         }
-        Ok(if forecasts { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(TreeNodeRecursion::Continue)
     })?;
     if !forecasts {
         return Ok(plan);
@@ -111,6 +122,15 @@ pub fn bound(plan: LogicalPlan, query: &Arc<Query>) -> Result<LogicalPlan> {
         other => Ok(Transformed::no(other)),
     });
     plan.map(|plan| plan.data)
+}
+
+/// Whether an expression is a forecast over a window.
+fn is_moving(part: &Expr) -> bool {
+    let Expr::WindowFunction(call) = part else { return false };
+    match &call.fun {
+        WindowFunctionDefinition::AggregateUDF(called) => called.inner().downcast_ref::<Forecast>().is_some(),
+        WindowFunctionDefinition::WindowUDF(_) => false,
+    }
 }
 
 /// The aggregate that an expression calls.

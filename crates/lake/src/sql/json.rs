@@ -1,5 +1,5 @@
 //! Values as JSON, in every answer that has some: structs and maps as objects, and what `->` finds in a document as it
-//! stands there.
+//! stands there. And how two of what `->` finds are compared.
 //!
 //! What it is NOT: an answer (`encode.rs` and `postgres/columns.rs` are).
 
@@ -10,6 +10,10 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
+use datafusion::common::{DFSchema, Result as Planned};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable as _};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
 use datafusion_functions_json::{JSON_UNION_DATA_TYPE, JsonUnionEncoder, JsonUnionValue};
 use serde::de::IgnoredAny;
 
@@ -19,6 +23,22 @@ static OPTIONS: LazyLock<EncoderOptions> =
 /// Whether a type is that of what `->` finds.
 pub fn is_found(kind: &DataType) -> bool {
     *kind == *JSON_UNION_DATA_TYPE
+}
+
+/// Makes what `->` finds equal only where it finds something: a join takes nothing and nothing for equal, since a union
+/// does not say which of its values are null.
+#[derive(Debug)]
+pub struct Compares;
+
+impl ExprPlanner for Compares {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Planned<PlannerResult<RawBinaryExpr>> {
+        let found = |side: &Expr| side.get_type(schema).is_ok_and(|kind| is_found(&kind));
+        if expr.op != BinaryOperator::Eq || !found(&expr.left) || !found(&expr.right) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let is_there = expr.left.clone().is_not_null();
+        Ok(PlannerResult::Planned(expr.left.eq(expr.right).and(is_there)))
+    }
 }
 
 /// What writes the values of a column.

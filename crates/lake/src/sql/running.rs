@@ -26,6 +26,7 @@ use super::dependencies::{self, Relations};
 use super::epoch::{Extracts, PART};
 use super::forecast::Forecast;
 use super::held;
+use super::json::Compares;
 use super::once;
 use super::plans;
 use super::postgres::attributes;
@@ -164,6 +165,9 @@ fn context(
         .with_target_partitions(width)
         // A third pass has never made another plan, and looks at all of it again.
         .set_usize("datafusion.optimizer.max_passes", 2)
+        // What it finds in documents before a join is made it looks for in columns that it has left out by then: joins
+        // of subqueries by `->>` are refused.
+        .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false)
         .set_usize("datafusion.optimizer.hash_join_single_partition_threshold_rows", built_rows)
         .set_usize("datafusion.optimizer.hash_join_single_partition_threshold", built_rows * BUILT_ROW_BYTES)
         .set_bool("datafusion.sql_parser.collect_spans", true)
@@ -172,7 +176,7 @@ fn context(
         .with_config(config)
         .with_runtime_env(environment)
         // Before those of the engine: the first one that plans a call has it.
-        .with_expr_planners(vec![Arc::new(Extracts)])
+        .with_expr_planners(vec![Arc::new(Extracts), Arc::new(Compares)])
         .with_relation_planners(vec![Arc::new(Relations)])
         .with_optimizer_rules(dependencies::rules())
         .with_physical_optimizer_rules(plans::rules())

@@ -27,6 +27,7 @@ mod cursors;
 mod dependencies;
 mod described;
 mod doubles;
+mod finds;
 mod keyed;
 mod letters;
 mod lists;

@@ -79,8 +79,9 @@ impl Catalog for Shop {
         now(asked(&from.name).and_then(|()| asked(&to.namespace)))
     }
 
-    fn drop_table<'a>(&'a self, _: &'a str, table: &'a str, _: bool) -> BoxFuture<'a, Result<(), Problem>> {
-        now(asked(table))
+    fn drop_table<'a>(&'a self, _: &'a str, table: &'a str, purge: bool) -> BoxFuture<'a, Result<(), Problem>> {
+        // The files of this one have to stay.
+        now(if purge && table == "kept" { asked("HW-LAKE-033") } else { asked(table) })
     }
 
     fn views(&self, _: &str) -> Result<Vec<String>, Problem> {
@@ -196,12 +197,30 @@ async fn refusals_have_the_status_and_type_that_clients_look_for() {
         ("HW-LAKE-090", 422, "UnprocessableEntityException"),
         ("HW-LAKE-091", 404, "NoSuchViewException"),
         ("HW-LAKE-063", 503, "ServiceUnavailableException"),
+        ("HW-LAKE-023", 500, "CommitStateUnknownException"),
     ] {
         let answer = house.iceberg("POST", &format!("{NAMESPACES}/{code}/properties"), &json!({})).await;
         assert_eq!(answer.0, status, "{answer:?}");
         let error = &body(&answer)["error"];
         assert_eq!((&error["type"], &error["code"]), (&json!(kind), &json!(status)));
         assert!(error["message"].as_str().unwrap().starts_with(code), "{error}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_with_their_table_when_a_client_says_so_and_no_word_is_guessed_at() {
+    let house = house().await;
+    for (query, status) in [
+        ("", 204),
+        ("?purgeRequested=", 204),
+        ("?purgeRequested=False", 204),
+        ("?purgeRequested=true", 403),
+        ("?purgeRequested=True", 403),
+        ("?purgeRequested=yes", 400),
+    ] {
+        let answer = house.with("DELETE", &format!("{NAMESPACES}/shop/tables/kept{query}"), "", "").await;
+        assert_eq!(answer.0, status, "{query}: {answer:?}");
     }
     house.stop().await;
 }

@@ -45,6 +45,7 @@ spec:
     - {id: five, type: table, from: orders, dimensions: [host], totals: true}
     - {id: six, type: kpi, from: orders, measures: [{name: n, expr: count(*)}], compare: previous}
     - {id: seven, type: kpi, from: orders, time: at, measures: [{name: n, expr: count(*)}], compare: 0s}
+    - {id: eight, type: gauge, from: orders, measures: [{name: "", expr: count(*)}, {name: "", expr: max(amount)}]}
 "#,
     );
     assert_eq!(
@@ -75,6 +76,8 @@ spec:
             "25:73: totals are of measures, and the chart has none",
             "26:90: times are compared, and the chart has no `time`",
             "27:102: a time is compared with an earlier one",
+            "28:64: a measure has a name of one character at least",
+            "28:92: a measure has a name of one character at least",
         ]
     );
 }

@@ -43,3 +43,22 @@ fn what_nobody_waits_for_any_more_is_not_forecast() {
         assert_eq!(code(listed(), &|_| None).await, "HW-LAKE-072", "whoever asked has gone");
     });
 }
+
+#[test]
+fn a_forecast_over_a_window_is_refused_wherever_it_stands() {
+    let (queries, admin) = (Arc::new(Queries::default()), Principal::default());
+    let context = SessionContext::new();
+    context.register_udaf(AggregateUDF::from(Forecast::new(nothing_new)));
+    let over = "SELECT forecast(arrow_cast(value, 'Timestamp(Microsecond, Some(\"UTC\"))'), CAST(value AS double), 1) \
+         OVER (ORDER BY value) AS f FROM generate_series(1, 9)";
+    let beside = format!("SELECT f FROM ({GROUPS}) UNION ALL {over}");
+    Runtime::new().unwrap().block_on(async {
+        for text in [over, beside.as_str()] {
+            let listed = queries.enter(Asked { principal: &admin, via: Via::Http, text, backend: None }, Micros(7));
+            let (_, plan) = context.sql(text).await.unwrap().into_parts();
+            let problem = fault::problem(&bound(plan, &listed.query).unwrap_err());
+            assert_eq!(problem.code, "HW-LAKE-041");
+            assert!(problem.title.contains("use GROUP BY instead"), "{}", problem.title);
+        }
+    });
+}
