@@ -71,6 +71,8 @@ pub struct Limits {
     /// Operator state of one pipeline, with all overhead (`HW-FLOW-060`). It is held in memory, so a machine with less
     /// wants a smaller one.
     pub state_bytes: u64,
+    /// What a reconciliation holds in memory: state, results, and what the output streams say of them (`HW-FLOW-053`).
+    pub reconcile_bytes: usize,
     /// The largest resource file.
     pub resource_bytes: usize,
     /// The largest text of a resource, or of a draft of one, that is kept as its author wrote it.
@@ -177,6 +179,7 @@ impl Default for Limits {
             lookups_in_flight: 20_000,
             // Several times what a busy pipeline needs: sessions and counts of a million users are some 600 MB.
             state_bytes: 4 * 1024 * MIB as u64,
+            reconcile_bytes: 512 * MIB,
             resource_bytes: MIB,
             resource_text_bytes: 256 * KIB,
             drafts: 100,

@@ -56,6 +56,8 @@ pub struct FileConfig {
     pub executions_kept: Option<usize>,
     /// Operator state of one pipeline, which is held in memory; 4 GiB unless set. A pipeline that holds more ends.
     pub state_bytes: Option<u64>,
+    /// Memory of one `headwater reconcile`; 512 MiB unless set. A span that needs more is refused.
+    pub reconcile_bytes: Option<usize>,
     /// Memory of all SQL queries together, 8 MiB to 1 TiB; 256 MiB unless set. What does not fit there goes to files.
     pub sql_memory_bytes: Option<usize>,
     /// Files of all SQL queries together, below `sql` of the data folder, up to 1 PiB; 10 GiB unless set. With 0 a query
@@ -172,6 +174,7 @@ impl FileConfig {
         limits.payload_bytes = self.payload_bytes.unwrap_or(limits.payload_bytes);
         limits.executions_kept = self.executions_kept.unwrap_or(limits.executions_kept);
         limits.state_bytes = self.state_bytes.unwrap_or(limits.state_bytes);
+        limits.reconcile_bytes = self.reconcile_bytes.unwrap_or(limits.reconcile_bytes);
         limits.sql_memory_bytes = self.sql_memory_bytes.unwrap_or(limits.sql_memory_bytes);
         limits.sql_spill_bytes = self.sql_spill_bytes.unwrap_or(limits.sql_spill_bytes);
         limits.sql_queries = self.sql_queries.unwrap_or(limits.sql_queries);

@@ -76,6 +76,18 @@ fn an_access_log_gives_the_figures_that_another_program_finds() {
 }
 
 #[test]
+fn a_file_without_a_line_that_can_be_read_has_failed_lines_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.txt");
+    std::fs::write(&file, "this is no access log\nnor is this\n").unwrap();
+    let mut command = Command::new(HEADWATER);
+    command.args(["solution", "run", "clickstream", "--json", "--input"]).arg(file);
+    let figures = json(&output(&mut command, "").unwrap()).unwrap();
+    let of = ["events", "failed", "enriched", "late", "sessions", "visitors"].map(|name| figures[name].as_u64());
+    assert_eq!(of, [2, 2, 0, 0, 0, 0].map(Some), "{figures}");
+}
+
+#[test]
 fn a_run_needs_a_file_that_is_there() {
     let run = |words: &[&str]| Command::new(HEADWATER).args(["solution", "run", "clickstream"]).args(words).output();
     let without = run(&[]).unwrap();

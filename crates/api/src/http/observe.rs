@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headwater_base::{Name, Problem, closest};
 use headwater_kernel::unit::awaited;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{HeaderMap, Method, StatusCode};
 use parking_lot::Mutex;
 
@@ -110,16 +110,16 @@ pub async fn around(State(api): State<Arc<Api>>, path: Option<MatchedPath>, requ
         }
         Err(fault) => fault.into_response(),
     };
-    let mut response = as_problem(response, &method, uri.path());
+    let route = path.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let mut response = as_problem(response, &method, uri.path(), route);
     // What strangers wrote as events stands in answers: no browser may take it for a page.
     response.headers_mut().entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    let route = path.as_ref().map_or("unmatched", MatchedPath::as_str);
     api.counters.request(&method, route, response.status(), api.clock.elapsed().saturating_sub(started));
     response
 }
 
-/// The router's own refusals as problems.
-fn as_problem(response: Response, method: &Method, path: &str) -> Response {
+/// The router's own refusals as problems; `route` is the address that the path belongs to.
+fn as_problem(response: Response, method: &Method, path: &str, route: &str) -> Response {
     let status = response.status();
     if status.as_u16() < 400 || is_problem(response.headers()) || response.extensions().get::<OwnShape>().is_some() {
         return response;
@@ -127,16 +127,13 @@ fn as_problem(response: Response, method: &Method, path: &str) -> Response {
     let shown: String = path.chars().take(200).collect();
     let fault = match status {
         StatusCode::METHOD_NOT_ALLOWED => {
-            let allow = response.headers().get(ALLOW).cloned();
-            let allowed = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or("none").replace(',', ", ");
-            let fault = Fault::from(
-                Problem::new("HW-API-005", format!("`{method}` is not possible on `{shown}`"))
-                    .help(format!("it takes {allowed}")),
-            );
-            match allow {
-                Some(allow) => fault.header(ALLOW, allow),
-                None => fault,
-            }
+            // The router says so in `allow`, but only behind this.
+            let taken: Vec<String> = routes::all()
+                .filter(|known| known.path == route)
+                .map(|known| format!("`{}`", known.method.to_uppercase()))
+                .collect();
+            let problem = Problem::new("HW-API-005", format!("`{method}` is not possible on `{shown}`"));
+            Fault::from(problem.help(format!("it takes {}", taken.join(", "))))
         }
         StatusCode::NOT_FOUND => {
             let near = closest(path, routes::all().map(|route| route.path));

@@ -59,7 +59,8 @@ pub fn describe(kinds: &[(&'static str, Value)]) -> Value {
             "description": "Every refusal is an RFC 9457 problem with a stable `code`.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
-        "servers": [{ "url": "http://127.0.0.1:8080" }],
+        // The node that gave this document out, whatever its port.
+        "servers": [{ "url": "/" }],
         "paths": paths,
         "components": { "schemas": schemas },
     })

@@ -208,7 +208,9 @@ fn body(answer: &(u16, String)) -> Value {
 async fn every_refusal_is_a_problem_with_its_code() {
     let house = house().await;
     assert_eq!(code(&house.get("/v1/nothing/at/all").await), "404 HW-API-004");
-    assert_eq!(code(&house.with("PATCH", "/v1/kinds", "", "").await), "405 HW-API-005");
+    let refused = house.with("PATCH", "/v1/kinds", "", "").await;
+    assert_eq!(code(&refused), "405 HW-API-005");
+    assert_eq!(body(&refused)["help"], "it takes `GET`");
     assert_eq!(code(&house.get("/v1/streams/order/events").await), "404 HW-API-011");
     assert_eq!(code(&house.get("/v1/streams/orders/events?form=1").await), "400 HW-API-009");
     assert_eq!(code(&house.get("/v1/streams/orders/events?partition=9").await), "404 HW-API-012");

@@ -140,10 +140,35 @@ fn cycle(plan: &compile::Plan, view: &View<'_>) -> Option<Vec<String>> {
     onward.way_back(input.as_str(), &compile::written(&plan.spec))
 }
 
+/// What is allowed and worth a word: events that may come back to where they came from, and copies that wait where
+/// nobody will look for them.
+pub fn advice(drafts: &[Draft], stored: &[Arc<Resource>]) -> Vec<Problem> {
+    let mut problems = circles(drafts, stored);
+    problems
+        .extend(drafts.iter().filter(|draft| draft.kind == KIND.name).filter_map(|draft| left_behind(draft, stored)));
+    problems
+}
+
+/// The retry stream that a pipeline has had and would have no more: it reads one, and what waits on another stays there.
+fn left_behind(draft: &Draft, stored: &[Arc<Resource>]) -> Option<Problem> {
+    let retry = |spec: &Value| {
+        let spec: PipelineSpec = serde_json::from_value(spec.clone()).ok()?;
+        spec.retry.map(|retry| retry.stream)
+    };
+    let is_its = |resource: &&Arc<Resource>| resource.kind == KIND.name && resource.metadata.name == draft.name;
+    let before = retry(stored.iter().find(is_its)?.effective())?;
+    if retry(&draft.spec).as_ref() == Some(&before) {
+        return None;
+    }
+    let fact = format!("what waits in `{before}` for another try of its lookups is tried no more by `{}`", draft.name);
+    let help = "change it once the stream has nothing left to try, or run `headwater reconcile --repair` afterwards";
+    Some(draft.origin.blame("/spec/retry", Problem::new("HW-FLOW-052", fact).help(help)))
+}
+
 /// Pipelines among `drafts` whose events may come back to them by a way that [`KIND`]'s check leaves open: over
 /// pipelines that are there already, over dead letters and the like, or over what a table tells of its changes. It can
 /// be meant, such as a second try behind a filter, and a running pipeline cuts what goes round too often.
-pub fn advice(drafts: &[Draft], stored: &[Arc<Resource>]) -> Vec<Problem> {
+fn circles(drafts: &[Draft], stored: &[Arc<Resource>]) -> Vec<Problem> {
     let drafted: Vec<(&Draft, String, Vec<String>)> = drafts
         .iter()
         .filter(|draft| draft.kind == KIND.name)

@@ -206,39 +206,58 @@ impl Sink for Lines<'_, '_> {
     }
 }
 
-/// State of a run, by space.
+/// State of a run.
 #[derive(Clone, Default)]
-pub(super) struct Memory(Arc<Mutex<HashMap<Arc<str>, HashMap<Bytes, Bytes>>>>);
+pub(super) struct Memory(Arc<Mutex<Spaces>>);
+
+#[derive(Default)]
+struct Spaces {
+    by_name: HashMap<Arc<str>, HashMap<Bytes, Bytes>>,
+    bytes: usize,
+}
+
+/// What an entry takes besides its key and value, about.
+const ENTRY_BYTES: usize = 128;
 
 impl Memory {
     /// Makes changes part of it.
     pub fn apply(&self, deltas: Deltas) {
         let mut spaces = self.0.lock();
+        let Spaces { by_name, bytes } = &mut *spaces;
         for (space, deltas) in deltas {
-            let space = spaces.entry(space).or_default();
+            let space = by_name.entry(space).or_default();
             for delta in deltas {
-                match delta.value {
+                let before = match delta.value {
                     // All of a commit is one piece of memory, of which some would keep the whole.
                     Some(value) => {
-                        drop(space.insert(Bytes::copy_from_slice(&delta.key), Bytes::copy_from_slice(&value)));
+                        *bytes += ENTRY_BYTES + delta.key.len() + value.len();
+                        space.insert(Bytes::copy_from_slice(&delta.key), Bytes::copy_from_slice(&value))
                     }
-                    None => drop(space.remove(&delta.key)),
+                    None => space.remove(&delta.key),
+                };
+                if let Some(before) = before {
+                    *bytes = bytes.saturating_sub(ENTRY_BYTES + delta.key.len() + before.len());
                 }
             }
         }
+    }
+
+    /// How much memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.0.lock().bytes
     }
 }
 
 impl Kept for Memory {
     fn look(&self, space: &str, key: &[u8], seen: &mut dyn FnMut(Option<&[u8]>)) {
         let spaces = self.0.lock();
-        seen(spaces.get(space).and_then(|space| space.get(key)).map(|value| &**value));
+        seen(spaces.by_name.get(space).and_then(|space| space.get(key)).map(|value| &**value));
     }
 
     fn for_part(&self, space: &str, part: u32, each: &mut dyn FnMut(&[u8], &[u8])) {
         // It has one.
         if part == 0
-            && let Some(space) = self.0.lock().get(space)
+            && let Some(space) = self.0.lock().by_name.get(space)
         {
             space.iter().for_each(|(key, value)| each(key, value));
         }

@@ -10,6 +10,12 @@
 //! and is missing nowhere. One without a chain is as an event that comes from outside: the first pipeline of a circle that
 //! reads it begins one. And nothing reconciles by itself: each correction is written once for somebody who asks.
 //!
+//! What a running pipeline has refused as too far ahead of the clock stays refused: time has come to it since, but nobody
+//! can believe it now any more than then.
+//!
+//! Invariant: what is held at once, the operators' state, the results, and what the streams say of them, is within
+//! [`Limits::reconcile_bytes`]; a span that needs more is refused.
+//!
 //! What it is NOT: a comparison of lookup answers. They may have changed since, which is no fault of the pipeline's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,7 +27,7 @@ use headwater_base::{Clock, Limits, Micros, Name, Problem};
 use headwater_kernel::port::Cause;
 use headwater_log::{Append, Commit, Log, LogError, Offset, View, append_when_room};
 use headwater_wire::batch::{self, Record};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::compile::{KeyedConfig, Plan, Work};
@@ -93,20 +99,26 @@ const COMMIT_BYTES: usize = 1 << 20;
 /// Recomputes a span and compares. Blocks: call it on a thread that may.
 ///
 /// # Errors
-/// `HW-FLOW-017` for a pipeline over files, 041 and 043 as a running pipeline, `HW-FLOW-049` when a repair is refused.
+/// `HW-FLOW-017` for a pipeline over files, 041 and 043 as a running pipeline, `HW-FLOW-049` when a repair is refused,
+/// `HW-FLOW-053` when the span needs too much memory.
 pub fn reconcile(plan: &Arc<Plan>, span: Span, around: &Around<'_>) -> Result<Report, Problem> {
     let Some((source, _)) = &plan.input else {
         return Err(Problem::new("HW-FLOW-017", "a pipeline over files has nothing to reconcile with"));
     };
     let mut report = Report::default();
     let mut outbox = outbox::open(&**around.log, &plan.streams)?;
-    let mut found = recompute(plan, source, span, around, &outbox, &mut report.events)?;
+    let mut held = Held { limit: around.limits.reconcile_bytes, state: 0, results: 0 };
+    let mut found = recompute(plan, source, span, around, &outbox, &mut held, &mut report.events)?;
+    // It has gone with the core.
+    held.state = 0;
     for (target, name) in plan.streams.iter().enumerate() {
         let kind = Kind::of(plan, target);
         let Some(kind) = kind else { continue };
-        let said = said(around, name, kind)?;
         let rows = found.remove(&target).unwrap_or_default();
-        let differences = compare(kind, target, &rows, &said, span, &mut outbox);
+        let before = held.results;
+        let said = said(around, name, kind, span, &rows, &mut held)?;
+        held.results = before;
+        let differences = compare(kind, target, &rows, &said, &mut outbox);
         report.streams.insert(name.to_string(), differences);
     }
     let wanted = outbox.records() as u64;
@@ -160,16 +172,56 @@ impl Kind {
     }
 }
 
-/// A record of an output stream.
+/// A record for an output stream.
 struct Row {
     key: Option<Bytes>,
-    json: Value,
+    json: Bytes,
     time_ms: i64,
     /// Of what is recomputed: the chain that it carries on.
     cause: Option<Cause>,
 }
 
-/// What a recomputation says to a stream: identity -> the last record; None where the stream refuses it.
+/// The newest record of an output stream under one identity.
+struct Said {
+    /// Without the JSON of an event, which is not compared.
+    row: Row,
+    revision: u64,
+    /// Of an event: it went out with failed lookups.
+    failed: bool,
+}
+
+/// What a row takes besides its bytes, about.
+const ROW_BYTES: usize = 256;
+
+/// What a row takes in a map, about.
+fn weight(id: &str, row: Option<&Row>) -> usize {
+    ROW_BYTES + id.len() + row.map_or(0, |row| row.json.len() + row.key.as_ref().map_or(0, Bytes::len))
+}
+
+/// What is held in memory.
+struct Held {
+    limit: usize,
+    state: usize,
+    results: usize,
+}
+
+impl Held {
+    fn check(&self) -> Result<(), Problem> {
+        let Self { limit, state, results } = self;
+        if state + results <= *limit {
+            return Ok(());
+        }
+        let fact = format!(
+            "reconciling this span takes more than {limit} bytes of memory: {state} of state and {results} of results so far"
+        );
+        let help =
+            "name a shorter span with `--from` and `--to`; a larger `reconcileBytes` in `headwater.yaml` takes more";
+        Err(Problem::new("HW-FLOW-053", fact).help(help))
+    }
+}
+
+/// What a recomputation says to a stream: identity -> the last record; None where the stream refuses it, and for a row
+/// outside the span. What the stream says there stays.
 type Rows = BTreeMap<String, Option<Row>>;
 
 /// Runs the input of a span through the steps: target -> what it says there.
@@ -179,6 +231,7 @@ fn recompute(
     span: Span,
     around: &Around<'_>,
     outbox: &Outbox,
+    held: &mut Held,
     events: &mut u64,
 ) -> Result<HashMap<Target, Rows>, Problem> {
     let width = around.log.stream(source.as_str()).map_or(0, |stream| stream.config.partitions);
@@ -197,15 +250,21 @@ fn recompute(
     // All partitions are read one after the other, so nothing may be due before all have been: the watermark moves at
     // the end alone.
     let mut core = Core::new(Arc::clone(plan), (0..width).map(input).collect(), surroundings, None)?;
-    let mut sink = Collected { plan, outbox, found: HashMap::new() };
+    let mut sink = Collected { plan, span, outbox, found: HashMap::new(), bytes: 0 };
     let margin = margin(plan);
     let from = if is_of_all_time(plan) { Micros::MIN } else { span.from.minus(margin) };
     let to = span.to.plus(margin);
+    let ahead = letters(plan, plan.dead, source, around, held, "HW-FLOW-032")?;
+    // What the source still holds is taken from there.
+    let mut late = match plan.late {
+        Some(target) => letters(plan, target, source, around, held, "HW-FLOW-033")?,
+        None => BTreeSet::new(),
+    };
+    let aside = held.results;
     let mut replies: Vec<Reply> = Vec::new();
-    let mut seen: BTreeSet<(u32, Offset)> = BTreeSet::new();
     let mut take = |core: &mut Core, sink: &mut Collected<'_>, partition: u32, record: Record| {
-        if !is_within(plan, &record, from, to) || !seen.insert((partition, record.offset)) {
-            return;
+        if !is_within(plan, &record, from, to) || ahead.contains(&(partition, record.offset)) {
+            return Ok(());
         }
         *events += 1;
         core.expire(around.clock.elapsed(), sink);
@@ -214,17 +273,27 @@ fn recompute(
         while core.is_full() {
             settle(core, sink, &inbox, around, &mut replies);
         }
+        if events.is_multiple_of(BATCH_RECORDS as u64) {
+            memory.apply(core.drain());
+            held.state = memory.bytes();
+        }
+        held.results = aside + sink.bytes;
+        held.check()
     };
     for partition in 0..width {
-        each(around, source, partition, &mut |record| take(&mut core, &mut sink, partition, record))?;
+        each(around, source, partition, &mut |record| {
+            late.remove(&(partition, record.offset));
+            take(&mut core, &mut sink, partition, record)
+        })?;
     }
     if let Some(name) = plan.late.and_then(|target| plan.streams.get(target)) {
         let width = around.log.stream(name.as_str()).map_or(0, |stream| stream.config.partitions);
         for partition in 0..width {
-            each(around, name, partition, &mut |record| {
-                if let Some((partition, original)) = original(&record) {
-                    take(&mut core, &mut sink, partition, original);
+            each(around, name, partition, &mut |record| match original(&record) {
+                Some((partition, original)) if late.remove(&(partition, original.offset)) => {
+                    take(&mut core, &mut sink, partition, original)
                 }
+                _ => Ok(()),
             })?;
         }
     }
@@ -234,7 +303,11 @@ fn recompute(
     }
     while core.finish(&mut sink)? == Advance::More {
         memory.apply(core.drain());
+        held.state = memory.bytes();
+        held.results = aside + sink.bytes;
+        held.check()?;
     }
+    held.results = sink.bytes;
     Ok(sink.found)
 }
 
@@ -282,18 +355,71 @@ fn is_within(plan: &Plan, record: &Record, from: Micros, to: Micros) -> bool {
     time.is_some_and(|time| from <= time && time < to)
 }
 
+/// Where in its input the events stood that this pipeline has put aside, for the reason of this code.
+fn letters(
+    plan: &Plan,
+    target: Target,
+    source: &Name,
+    around: &Around<'_>,
+    held: &mut Held,
+    code: &str,
+) -> Result<BTreeSet<(u32, Offset)>, Problem> {
+    /// A place in the set, about.
+    const PLACE_BYTES: usize = 32;
+    let mut found = BTreeSet::new();
+    let Some(name) = plan.streams.get(target) else { return Ok(found) };
+    let width = around.log.stream(name.as_str()).map_or(0, |stream| stream.config.partitions);
+    for partition in 0..width {
+        each(around, name, partition, &mut |record| {
+            let Some(letter) = record.value.as_ref().and_then(|text| serde_json::from_slice::<Letter>(text).ok())
+            else {
+                return Ok(());
+            };
+            let Letter { code: of, pipeline, position } = letter;
+            // Other pipelines may write to the same stream, and this one may have read another.
+            if of != code || pipeline != plan.name.as_str() || position.stream != source.as_str() {
+                return Ok(());
+            }
+            if found.insert((position.partition, position.offset)) {
+                held.results += PLACE_BYTES;
+            }
+            held.check()
+        })?;
+    }
+    Ok(found)
+}
+
+/// What a letter says of whose it is.
+#[derive(Deserialize)]
+struct Letter {
+    code: String,
+    pipeline: String,
+    position: Position,
+}
+
+/// Where an event stood.
+#[derive(Deserialize)]
+struct Position {
+    stream: String,
+    partition: u32,
+    offset: Offset,
+}
+
 /// The event inside a late letter, at its own position.
 fn original(record: &Record) -> Option<(u32, Record)> {
-    let letter: Value = serde_json::from_slice(record.value.as_ref()?).ok()?;
-    let position = letter.get("position")?;
-    let partition = u32::try_from(position.get("partition")?.as_u64()?).ok()?;
-    let offset = position.get("offset")?.as_i64()?;
+    let Letter { position: Position { partition, offset, .. }, .. } =
+        serde_json::from_slice(record.value.as_ref()?).ok()?;
     let value = Doc::new(record.value.clone()?).ok()?.json(&crate::path::Path::field("event"))?;
     Some((partition, Record { offset, value: Some(value), ..record.clone() }))
 }
 
 /// Every durable record of a partition.
-fn each(around: &Around<'_>, stream: &Name, partition: u32, take: &mut dyn FnMut(Record)) -> Result<(), Problem> {
+fn each(
+    around: &Around<'_>,
+    stream: &Name,
+    partition: u32,
+    take: &mut dyn FnMut(Record) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let mut next = around.log.ends(stream, partition).map_err(|error| unreadable(stream, &error))?.start;
     loop {
         let fetched = around
@@ -307,7 +433,7 @@ fn each(around: &Around<'_>, stream: &Name, partition: u32, take: &mut dyn FnMut
         for (header, bytes) in fetched.batches.each().flatten() {
             last = last.max(header.last_offset() + 1);
             let Ok(records) = batch::records(&bytes, around.limits.batch_decompressed_bytes) else { continue };
-            records.flatten().filter(|record| record.offset >= next).for_each(&mut *take);
+            records.flatten().filter(|record| record.offset >= next).try_for_each(&mut *take)?;
         }
         if last == next {
             return Ok(());
@@ -316,33 +442,52 @@ fn each(around: &Around<'_>, stream: &Name, partition: u32, take: &mut dyn FnMut
     }
 }
 
-/// What an output stream says: identity -> the newest record; None where it was deleted.
-fn said(around: &Around<'_>, name: &Name, kind: Kind) -> Result<BTreeMap<String, Option<Row>>, Problem> {
-    let mut said = BTreeMap::new();
+/// What an output stream says of what was recomputed and, for rows, of the span besides: identity -> the newest record,
+/// unless it was deleted.
+fn said(
+    around: &Around<'_>,
+    name: &Name,
+    kind: Kind,
+    span: Span,
+    rows: &Rows,
+    held: &mut Held,
+) -> Result<BTreeMap<String, Said>, Problem> {
+    let mut said: BTreeMap<String, Said> = BTreeMap::new();
     let width = around.log.stream(name.as_str()).map_or(0, |stream| stream.config.partitions);
     for partition in 0..width {
-        each(around, name, partition, &mut |record| match &record.value {
-            Some(value) => {
-                let Ok(json) = serde_json::from_slice::<Value>(value) else { return };
-                if let Some(id) = identity(kind, record.key.as_deref(), &json) {
-                    let newer = said
-                        .get(&id)
-                        .and_then(Option::as_ref)
-                        .is_none_or(|before: &Row| revision(&before.json) <= revision(&json));
-                    if newer {
-                        let row = Row { key: record.key.clone(), json, time_ms: record.timestamp, cause: None };
-                        said.insert(id, Some(row));
-                    }
-                }
-            }
-            None => {
+        each(around, name, partition, &mut |record| {
+            let Some(value) = &record.value else {
                 if let (Kind::Rows, Some(key)) = (kind, &record.key) {
-                    said.insert(String::from_utf8_lossy(key).into_owned(), None);
+                    forget(&mut said, &String::from_utf8_lossy(key), held);
                 }
+                return Ok(());
+            };
+            let Ok(json) = serde_json::from_slice::<Value>(value) else { return Ok(()) };
+            let Some(id) = identity(kind, record.key.as_deref(), &json) else { return Ok(()) };
+            let revision = revision(&json);
+            if said.get(&id).is_some_and(|before| before.revision > revision) {
+                return Ok(());
             }
+            forget(&mut said, &id, held);
+            if !rows.contains_key(&id) && (kind == Kind::Events || !is_of(span, &json)) {
+                return Ok(());
+            }
+            // Of its own: the record is a part of the whole batch.
+            let text = if kind == Kind::Rows { Bytes::copy_from_slice(value) } else { Bytes::new() };
+            let key = record.key.as_deref().map(Bytes::copy_from_slice);
+            let row = Row { key, json: text, time_ms: record.timestamp, cause: None };
+            held.results += weight(&id, Some(&row));
+            said.insert(id, Said { row, revision, failed: has_failed(&json) });
+            held.check()
         })?;
     }
     Ok(said)
+}
+
+fn forget(said: &mut BTreeMap<String, Said>, id: &str, held: &mut Held) {
+    if let Some(before) = said.remove(id) {
+        held.results = held.results.saturating_sub(weight(id, Some(&before.row)));
+    }
 }
 
 fn identity(kind: Kind, key: Option<&[u8]>, json: &Value) -> Option<String> {
@@ -358,61 +503,46 @@ fn revision(json: &Value) -> u64 {
     json.get("revision").and_then(Value::as_u64).unwrap_or(1)
 }
 
-fn compare(
-    kind: Kind,
-    target: Target,
-    rows: &Rows,
-    said: &BTreeMap<String, Option<Row>>,
-    span: Span,
-    outbox: &mut Outbox,
-) -> Differences {
+/// Whether a result belongs to the span; one without a time may.
+fn is_of(span: Span, json: &Value) -> bool {
+    let start = ["start", "window_start", "time"].iter().find_map(|field| json.get(field)).and_then(Value::as_str);
+    start.and_then(Micros::parse_rfc3339).is_none_or(|time| span.from <= time && time < span.to)
+}
+
+fn compare(kind: Kind, target: Target, rows: &Rows, said: &BTreeMap<String, Said>, outbox: &mut Outbox) -> Differences {
     let mut differences = Differences::default();
-    let within = |json: &Value| {
-        let start = ["start", "window_start", "time"].iter().find_map(|field| json.get(field)).and_then(Value::as_str);
-        start.and_then(Micros::parse_rfc3339).is_none_or(|time| span.from <= time && time < span.to)
-    };
-    let mut repair = |row: &Row, value: Option<Value>| {
-        let text = value.map(|value| value.to_string());
-        let (key, value) = (row.key.as_deref(), text.as_deref().map(str::as_bytes));
+    let mut repair = |row: &Row, value: Option<&[u8]>| {
         // With the number of its revision it may be larger than its stream takes; then it stays as it is.
-        let _ = <Outbox as Sink>::put(outbox, target, row.time_ms, key, value, row.cause.as_ref());
+        let _ = <Outbox as Sink>::put(outbox, target, row.time_ms, row.key.as_deref(), value, row.cause.as_ref());
     };
-    let recomputed = rows.iter().filter_map(|(id, row)| Some((id, row.as_ref()?)));
-    for (id, row) in recomputed.filter(|(_, row)| within(&row.json)) {
+    for (id, row) in rows.iter().filter_map(|(id, row)| Some((id, row.as_ref()?))) {
         differences.compared += 1;
-        match said.get(id).and_then(Option::as_ref) {
-            None => {
-                differences.missing += 1;
-                repair(row, Some(row.json.clone()));
+        let Some(before) = said.get(id) else {
+            differences.missing += 1;
+            repair(row, Some(&*row.json));
+            continue;
+        };
+        let mut json = parsed(&row.json);
+        if differs(kind, before, &json) {
+            differences.wrong += 1;
+            if let Some(fields) = json.as_object_mut() {
+                fields.insert("revision".to_owned(), Value::from(before.revision + 1));
             }
-            Some(before) if differs(kind, &before.json, &row.json) => {
-                differences.wrong += 1;
-                let mut json = row.json.clone();
-                if let Some(fields) = json.as_object_mut() {
-                    fields.insert("revision".to_owned(), Value::from(revision(&before.json) + 1));
-                }
-                repair(row, Some(json));
-            }
-            Some(_) => {}
+            repair(row, Some(json.to_string().as_bytes()));
         }
     }
     if kind == Kind::Rows {
-        let extra = said
-            .iter()
-            .filter_map(|(id, row)| Some((id, row.as_ref()?)))
-            .filter(|(id, row)| within(&row.json) && !rows.contains_key(*id));
-        for (_, row) in extra {
+        for (_, before) in said.iter().filter(|(id, _)| !rows.contains_key(*id)) {
             differences.extra += 1;
-            repair(row, None);
+            repair(&before.row, None);
         }
     }
     differences
 }
 
-fn differs(kind: Kind, before: &Value, after: &Value) -> bool {
-    let failed = |json: &Value| json.pointer("/enrichment/status").and_then(Value::as_str) == Some("failed");
+fn differs(kind: Kind, before: &Said, after: &Value) -> bool {
     match kind {
-        Kind::Events => failed(before) && !failed(after),
+        Kind::Events => before.failed && !has_failed(after),
         Kind::Rows => {
             let plain = |json: &Value| {
                 let mut json = json.clone();
@@ -421,18 +551,38 @@ fn differs(kind: Kind, before: &Value, after: &Value) -> bool {
                 }
                 json
             };
-            plain(before) != plain(after)
+            plain(&parsed(&before.row.json)) != plain(after)
         }
     }
+}
+
+fn has_failed(json: &Value) -> bool {
+    json.pointer("/enrichment/status").and_then(Value::as_str) == Some("failed")
+}
+
+/// What is kept as text has been read before.
+fn parsed(text: &[u8]) -> Value {
+    serde_json::from_slice(text).unwrap_or_default()
 }
 
 /// Keeps what a recomputation says, by target and identity. What a stream refuses is a dead letter of the running
 /// pipeline, and nothing that the stream should have.
 struct Collected<'a> {
     plan: &'a Plan,
+    span: Span,
     /// Knows what the streams take; nothing is put into it.
     outbox: &'a Outbox,
     found: HashMap<Target, Rows>,
+    bytes: usize,
+}
+
+impl Collected<'_> {
+    fn keep(&mut self, target: Target, id: String, row: Option<Row>) {
+        let rows = self.found.entry(target).or_default();
+        let gone = rows.get(&id).map_or(0, |before| weight(&id, before.as_ref()));
+        self.bytes = (self.bytes + weight(&id, row.as_ref())).saturating_sub(gone);
+        rows.insert(id, row);
+    }
 }
 
 impl Sink for Collected<'_> {
@@ -446,27 +596,27 @@ impl Sink for Collected<'_> {
     ) -> Result<(), Refused> {
         let taken = self.takes(target, key, value, cause);
         let Some(kind) = Kind::of(self.plan, target) else { return taken };
-        let rows = self.found.entry(target).or_default();
+        let text = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
         if taken.is_err() {
             if let (Kind::Rows, Some(key)) = (kind, key) {
                 // An earlier revision of it may stand in the stream, and stays.
-                rows.insert(String::from_utf8_lossy(key).into_owned(), None);
+                self.keep(target, text(key), None);
             }
             return taken;
         }
-        match value {
-            Some(value) => {
-                let Ok(json) = serde_json::from_slice::<Value>(value) else { return Ok(()) };
-                if let Some(id) = identity(kind, key, &json) {
-                    let key = key.map(Bytes::copy_from_slice);
-                    rows.insert(id, Some(Row { key, json, time_ms, cause: cause.cloned() }));
-                }
+        let Some(value) = value else {
+            if let (Some(key), Some(rows)) = (key, self.found.get_mut(&target)) {
+                rows.remove(&text(key));
             }
-            None => {
-                if let Some(key) = key {
-                    rows.remove(&String::from_utf8_lossy(key).into_owned());
-                }
-            }
+            return Ok(());
+        };
+        let Ok(json) = serde_json::from_slice::<Value>(value) else { return Ok(()) };
+        let Some(id) = identity(kind, key, &json) else { return Ok(()) };
+        if is_of(self.span, &json) {
+            let (key, json) = (key.map(Bytes::copy_from_slice), Bytes::copy_from_slice(value));
+            self.keep(target, id, Some(Row { key, json, time_ms, cause: cause.cloned() }));
+        } else if kind == Kind::Rows {
+            self.keep(target, id, None);
         }
         Ok(())
     }

@@ -62,6 +62,7 @@ pub struct SideSpec {
 #[serde(deny_unknown_fields)]
 pub struct RetrySpec {
     /// The stream that holds copies of the events as they came in. Keep it as short and as closed as the input stream.
+    /// Copies that wait on another one when this changes are not tried again.
     pub stream: Name,
     /// How long until the next try. Default: `5s`.
     #[serde(default = "units::span::<5_000>")]

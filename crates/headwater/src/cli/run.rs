@@ -33,19 +33,18 @@ pub struct Args {
     /// Read this file instead of the pipeline's source; `-` for standard input
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// How the input is written
-    #[arg(long, value_enum, default_value_t)]
-    format: InputFormat,
+    /// How the input is written; by the end of the file's name if left out
+    #[arg(long, value_enum, requires = "input")]
+    format: Option<InputFormat>,
     /// Print only the values of this stream
     #[arg(long, value_name = "STREAM")]
     stream: Option<String>,
 }
 
 /// How an input is written.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum InputFormat {
     /// One JSON object on each line
-    #[default]
     Ndjson,
     /// Comma-separated with a header
     Csv,
@@ -140,17 +139,18 @@ fn choose<'a>(drafts: &'a [Draft], wanted: Option<&str>) -> Result<&'a Draft, Pr
     }
 }
 
-fn source(path: &std::path::Path, format: InputFormat) -> Value {
-    let format = match format {
-        InputFormat::Ndjson => "ndjson",
-        InputFormat::Csv => "csv",
-        InputFormat::Combined => "combined",
-    };
-    if path.as_os_str() == "-" {
-        json!({ "type": "stdin", "format": format })
-    } else {
-        json!({ "type": "file", "path": path, "format": format })
+fn source(path: &std::path::Path, format: Option<InputFormat>) -> Value {
+    let mut source =
+        if path.as_os_str() == "-" { json!({"type": "stdin"}) } else { json!({"type": "file", "path": path}) };
+    // Without it the source goes by the name, as it does where a pipeline names it.
+    if let Some(format) = format {
+        source["format"] = Value::from(match format {
+            InputFormat::Ndjson => "ndjson",
+            InputFormat::Csv => "csv",
+            InputFormat::Combined => "combined",
+        });
     }
+    source
 }
 
 fn text_or_json(bytes: &[u8]) -> Value {

@@ -47,8 +47,10 @@ fn bounds_are_the_usual_ones_unless_set() {
         ..Limits::default()
     };
     assert_eq!(of(text), set);
-    let text = "payloadBytes: 1048576\nexecutionsKept: 10\nstateBytes: 7\n";
-    assert_eq!(of(text), Limits { payload_bytes: 1 << 20, executions_kept: 10, state_bytes: 7, ..Limits::default() });
+    let text = "payloadBytes: 1048576\nexecutionsKept: 10\nstateBytes: 7\nreconcileBytes: 8\n";
+    let set =
+        Limits { payload_bytes: 1 << 20, executions_kept: 10, state_bytes: 7, reconcile_bytes: 8, ..Limits::default() };
+    assert_eq!(of(text), set);
     for (text, fact) in [
         ("sqlQueries: 0\n", "`sqlQueries` is 0"),
         ("sqlSeconds: 86401\n", "`sqlSeconds` is 86401"),

@@ -415,6 +415,32 @@ fn a_pipeline_runs_over_a_file_without_a_node() {
 }
 
 #[test]
+fn a_run_takes_its_input_for_what_the_name_of_the_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = "\
+apiVersion: headwater.dev/v1
+kind: Pipeline
+metadata: {name: copy}
+spec:
+  source: {type: file, path: other.ndjson}
+  outputs: [{type: stream, stream: out}]
+";
+    std::fs::write(folder.path().join("p.yaml"), pipeline).unwrap();
+    std::fs::write(folder.path().join("in.csv"), "name,place\nann,here\n").unwrap();
+    let run = |words: &[&str]| {
+        let mut command = super::command(folder.path());
+        command.args(["run", "p.yaml", "--stream", "out"]).args(words).output().unwrap()
+    };
+    let named = run(&["--input", "in.csv"]);
+    let row: serde_json::Value = serde_json::from_slice(&named.stdout).unwrap();
+    assert_eq!((&row["name"], &row["place"]), (&"ann".into(), &"here".into()), "{}", text(&named));
+    let told = run(&["--input", "in.csv", "--format", "ndjson"]);
+    assert!(told.stdout.is_empty() && text(&told).contains("dead_letters         2"), "{}", text(&told));
+    // It would say nothing of the pipeline's own source.
+    assert_eq!(run(&["--format", "csv"]).status.code(), Some(2));
+}
+
+#[test]
 fn figures_and_health_are_told() {
     let node = ready();
     let top = node.run(&["top", "-o", "json"]);

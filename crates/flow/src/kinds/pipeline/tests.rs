@@ -236,6 +236,31 @@ fn a_secret_that_a_program_names_is_one_that_the_pipeline_needs() {
 }
 
 #[test]
+fn a_retry_stream_that_is_left_with_its_copies_is_worth_a_word() {
+    let registry = Registry::new(&[KIND]);
+    let pipeline = |retry: &str| {
+        let text = format!(
+            "apiVersion: headwater.dev/v1\nkind: Pipeline\nmetadata: {{name: p}}\nspec:\n  source: {{type: stream, stream: in}}\n  outputs: [{{type: stream, stream: out}}]\n{retry}"
+        );
+        registry.read("p.yaml", text.as_bytes(), &Limits::default()).unwrap().remove(0)
+    };
+    let said = |draft: &Draft, before: &Draft| {
+        let value = json!({
+            "apiVersion": "headwater.dev/v1", "kind": "Pipeline", "metadata": {"name": "p"},
+            "spec": before.spec.clone(),
+        });
+        let there: Arc<Resource> = Arc::new(serde_json::from_value(value).unwrap());
+        let problems = advice(std::slice::from_ref(draft), &[there]);
+        problems.iter().map(|problem| problem.code.to_string()).collect::<Vec<_>>()
+    };
+    let (none, one, other) =
+        (pipeline(""), pipeline("  retry: {stream: again}\n"), pipeline("  retry: {stream: elsewhere, attempts: 9}\n"));
+    assert_eq!(said(&other, &one), ["HW-FLOW-052"]);
+    assert_eq!(said(&none, &one), ["HW-FLOW-052"]);
+    assert!(said(&one, &one).is_empty() && said(&one, &none).is_empty());
+}
+
+#[test]
 fn a_circle_over_what_is_there_or_what_a_table_tells_is_worth_a_word() {
     let registry = Registry::new(&[KIND]);
     let pipeline = |name: &str, from: &str, output: &str| {

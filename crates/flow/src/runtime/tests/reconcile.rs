@@ -1,6 +1,7 @@
 use headwater_base::{Limits, Micros};
 use headwater_kernel::kinds::stream::default_config;
 use headwater_log::StreamConfig;
+use headwater_testkit::memory_log;
 use serde_json::{Value, json};
 
 use super::bench::{Bench, START, values};
@@ -158,5 +159,123 @@ fn a_row_whose_new_revision_its_stream_refuses_stays_as_it_is() {
     assert_eq!(report.streams["small"], Differences::default());
     assert_eq!(report.streams["out"], Differences { compared: 2, ..Differences::default() });
     assert_eq!((report.repaired, bench.read("small").len()), (0, 2), "the first revision has not been deleted");
+    bench.stop(&unit);
+}
+
+#[test]
+fn a_span_that_needs_too_much_memory_is_refused_and_a_shorter_one_is_not() {
+    let bench = Bench::within(memory_log().0, Limits { reconcile_bytes: 20_000, ..Limits::default() });
+    bench.stream("in", 1);
+    let minute = |minutes: i64| Micros(START.0 + minutes * 60_000_000);
+    for id in 0..10 {
+        let event = json!({"id": id.to_string(), "time": minute(id).to_string(), "blob": "x".repeat(2_000)});
+        assert!(bench.send_durably("in", 0, &[event.to_string()]));
+    }
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "ahead": "3650d"},
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let unit = bench.start("p", spec);
+    bench.wait_for("out", 10);
+    let ask = |minutes: i64| {
+        let span = Span { from: START, to: minute(minutes), repair: true };
+        bench.runtime.block_on(bench.pipelines.recompute("p", span))
+    };
+    let refused = ask(10).unwrap_err();
+    assert!(refused.code == "HW-FLOW-053" && refused.title.contains("more than 20000 bytes"), "{refused:?}");
+    assert_eq!(ask(5).unwrap().streams["out"], Differences { compared: 5, ..Differences::default() });
+    bench.stop(&unit);
+}
+
+#[test]
+fn the_state_of_a_recomputation_counts_as_well() {
+    let bench = Bench::within(memory_log().0, Limits { reconcile_bytes: 100_000, ..Limits::default() });
+    bench.stream("in", 1);
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "disorder": "1s", "ahead": "3650d"},
+        "steps": [{"id": "known", "type": "aggregate", "key": ".user", "windows": ["1m"],
+                   "measures": {"events": {"count": true}}, "into": ".known"},
+                  {"id": "none", "type": "filter", "when": ".user == \"nobody\""}],
+        "outputs": [{"type": "stream", "stream": "out"}],
+    });
+    let unit = bench.start("p", spec);
+    let events: Vec<String> = (0..4_096)
+        .map(|user| json!({"id": "1", "user": format!("{user:032}"), "time": START.to_string()}).to_string())
+        .collect();
+    assert!(bench.send_durably("in", 0, &events));
+    // What lies before the watermark is recomputed.
+    let later = json!({"id": "2", "user": "u", "time": Micros(START.0 + 7_200_000_000).to_string()}).to_string();
+    bench.send("in", 0, &[(None, &later)]);
+    bench.until("event time has come so far", || {
+        bench.pipelines.watermark("p").is_some_and(|watermark| watermark > Micros(START.0 + 3_600_000_000))
+    });
+    let span = Span { from: START, to: Micros(START.0 + 3_600_000_000), repair: false };
+    let refused = bench.runtime.block_on(bench.pipelines.recompute("p", span)).unwrap_err();
+    assert_eq!(refused.code, "HW-FLOW-053", "{refused:?}");
+    bench.stop(&unit);
+}
+
+#[test]
+fn what_was_too_far_ahead_when_it_came_is_missed_nowhere() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "ahead": "1h"},
+        "outputs": [{"type": "stream", "stream": "out"}],
+        "errors": {"stream": "dead"},
+    });
+    let unit = bench.start("p", spec);
+    let event = |id: &str, hours: i64| {
+        json!({"id": id, "time": Micros(START.0 + hours * 3_600_000_000).to_string()}).to_string()
+    };
+    // A letter of another pipeline says nothing of the event that stands at the same place here.
+    let others =
+        json!({"code": "HW-FLOW-032", "pipeline": "q", "position": {"stream": "in", "partition": 0, "offset": 0}});
+    bench.send("dead", 0, &[(None, &others.to_string())]);
+    bench.send("in", 0, &[(None, &event("1", 0)), (None, &event("2", 2))]);
+    bench.wait_for("dead", 2);
+    bench.wait_for("out", 1);
+    let span = Span { from: START, to: Micros(START.0 + 36_000_000_000), repair: true };
+    let report = bench.runtime.block_on(bench.pipelines.recompute("p", span)).unwrap();
+    assert_eq!(report.streams["out"], Differences { compared: 1, ..Differences::default() });
+    assert_eq!((report.events, report.repaired, bench.read("out").len()), (1, 0, 1));
+    bench.stop(&unit);
+}
+
+#[test]
+fn late_letters_of_other_pipelines_are_no_input_of_this_one() {
+    let bench = Bench::new();
+    bench.stream("in", 1);
+    let spec = json!({
+        "source": {"type": "stream", "stream": "in"},
+        "time": {"field": ".time", "disorder": "1s", "ahead": "3650d"},
+        "steps": [{"id": "sessions", "type": "session", "key": ".user", "gap": "30s", "output": {"stream": "sessions"}}],
+        "outputs": [{"type": "stream", "stream": "out"}],
+        "late": {"stream": "late"},
+    });
+    let unit = bench.start("p", spec);
+    let event = |id: &str, user: &str, seconds: i64| {
+        let time = Micros(START.0 + seconds * 1_000_000).to_string();
+        json!({"id": id, "user": user, "time": time})
+    };
+    bench.send("in", 0, &[(None, &event("1", "u", 0).to_string()), (None, &event("2", "v", 7_200).to_string())]);
+    bench.wait_for("sessions", 1);
+    let letter = |pipeline: &str, stream: &str, event: serde_json::Value| {
+        let position = json!({"stream": stream, "partition": 0, "offset": 99});
+        json!({"code": "HW-FLOW-033", "pipeline": pipeline, "position": position, "event": event}).to_string()
+    };
+    let late = [letter("q", "in", event("3", "q", 60)), letter("p", "before", event("4", "b", 60))];
+    bench.send("late", 0, &[(None, &late[0]), (None, &late[1])]);
+    bench.wait_for("late", 2);
+    let span = Span { from: START, to: Micros(START.0 + 3_600_000_000), repair: false };
+    let ask = || bench.runtime.block_on(bench.pipelines.recompute("p", span)).unwrap();
+    assert_eq!(ask().streams["sessions"], Differences { compared: 1, ..Differences::default() });
+    // Its own, of an event that its source holds no more, is.
+    bench.send("late", 0, &[(None, &letter("p", "in", event("5", "w", 60)))]);
+    bench.wait_for("late", 3);
+    assert_eq!(ask().streams["sessions"], Differences { compared: 2, missing: 1, ..Differences::default() });
     bench.stop(&unit);
 }

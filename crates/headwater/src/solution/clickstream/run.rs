@@ -103,7 +103,10 @@ pub async fn access_log(
         counts.iter().sum::<i64>() >= events as i64
     })
     .await?;
-    super::feed::close(node, "clicks.raw", END, latest.millis() + 6 * 3_600_000).await?;
+    // Where no line has a time there is nothing to close, and the end would have none either.
+    if latest > headwater_base::Micros::MIN {
+        super::feed::close(node, "clicks.raw", END, latest.millis() + 6 * 3_600_000).await?;
+    }
     let streams =
         ["clicks.raw", "clicks.enriched", "clicks.dead", "clicks.sessions", "clicks.decisions", "clicks.late"];
     reader::settled(node, &streams, Duration::from_millis(600), patience, |counts| match counts {

@@ -22,6 +22,8 @@ const DAY_MS: i64 = 86_400_000;
 #[derive(Deserialize)]
 struct Enriched<'a> {
     id: &'a str,
+    kind: &'a str,
+    visitor: &'a str,
     revision: Option<i64>,
     enrichment: Option<Enrichment<'a>>,
     ip: Option<serde::de::IgnoredAny>,
@@ -67,41 +69,75 @@ struct LateEvent {
     id: String,
 }
 
-pub(super) async fn events(node: &Node, truth: &Truth, verdict: &mut Verdict) -> Result<HashSet<String>, Problems> {
-    let mut seen: HashMap<String, (u32, u32, bool)> = HashMap::new();
-    let mut personal = 0;
-    reader::all(node, "clicks.enriched", |_, record| {
-        let Some(value) = record.value else { return };
-        let Ok(event) = serde_json::from_slice::<Enriched<'_>>(&value) else { return };
+/// What the enriched stream says of one event.
+#[derive(Default)]
+struct Seen {
+    first: u64,
+    second: u64,
+    /// The first revision went out with failed lookups.
+    failed: bool,
+}
+
+/// Reads what the enriched stream says, against what was sent.
+struct Reading<'a> {
+    /// The events that can be read, by id.
+    facts: HashMap<String, &'a Fact>,
+    seen: HashMap<String, Seen>,
+}
+
+impl<'a> Reading<'a> {
+    fn of(facts: &'a [Fact]) -> Self {
+        let readable = facts.iter().filter(|fact| matches!(fact.flaw, Flaw::None | Flaw::TooLate));
+        Self { facts: readable.map(|fact| (fact.text_id(), fact)).collect(), seen: HashMap::new() }
+    }
+
+    fn take(&mut self, value: &[u8], verdict: &mut Verdict) {
+        let Ok(event) = serde_json::from_slice::<Enriched<'_>>(value) else {
+            verdict.strange += 1;
+            return;
+        };
         let raw = event.ip.is_some() || event.email.is_some() || event.user_agent.is_some();
-        if raw || std::str::from_utf8(&value).is_ok_and(|text| text.contains("@mail.example")) {
-            personal += 1;
+        if raw || std::str::from_utf8(value).is_ok_and(|text| text.contains("@mail.example")) {
+            verdict.personal += 1;
+        }
+        match self.facts.get(event.id) {
+            Some(fact) if fact.kind == event.kind && number(event.visitor) == Some(fact.visitor) => {}
+            // What the traffic was closed with.
+            None if event.id.starts_with("end-") => return,
+            _ => verdict.strange += 1,
         }
         let failed = event.enrichment.is_some_and(|enrichment| enrichment.status == "failed");
-        let entry = seen.entry(event.id.to_owned()).or_default();
+        let seen = self.seen.entry(event.id.to_owned()).or_default();
         match event.revision {
-            Some(2) => entry.1 += 1,
+            Some(2) => seen.second += 1,
             _ => {
-                entry.0 += 1;
-                entry.2 |= failed;
-            }
-        }
-    })
-    .await?;
-    let readable = truth.facts.iter().filter(|fact| matches!(fact.flaw, Flaw::None | Flaw::TooLate));
-    for fact in readable {
-        verdict.events += 1;
-        match seen.get(&fact.text_id()) {
-            None | Some((0, ..)) => verdict.lost += 1,
-            Some((first, second, failed)) => {
-                verdict.enriched += 1;
-                verdict.doubled += u64::from(*first - 1) + u64::from(second.saturating_sub(1));
-                verdict.failed_lookups += u64::from(*failed);
-                verdict.revised += u64::from(*failed && *second == 1);
+                seen.first += 1;
+                seen.failed |= failed;
             }
         }
     }
-    verdict.personal = personal;
+
+    fn judge(&self, verdict: &mut Verdict) {
+        for id in self.facts.keys() {
+            verdict.events += 1;
+            match self.seen.get(id) {
+                None | Some(Seen { first: 0, .. }) => verdict.lost += 1,
+                Some(Seen { first, second, failed }) => {
+                    verdict.enriched += 1;
+                    // There is a second revision of what failed at first, and of nothing else.
+                    verdict.doubled += first - 1 + second.saturating_sub(u64::from(*failed));
+                    verdict.failed_lookups += u64::from(*failed);
+                    verdict.revised += u64::from(*failed && *second == 1);
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn events(node: &Node, truth: &Truth, verdict: &mut Verdict) -> Result<HashSet<String>, Problems> {
+    let mut reading = Reading::of(&truth.facts);
+    reader::all(node, "clicks.enriched", |_, record| reading.take(&record.value.unwrap_or_default(), verdict)).await?;
+    reading.judge(verdict);
     verdict.dead = reader::all(node, "clicks.dead", |_, _| {}).await?;
     let mut late = HashSet::new();
     reader::all(node, "clicks.late", |_, record| {
@@ -124,10 +160,15 @@ pub(super) async fn visits(
 ) -> Result<(), Problems> {
     let counted = |fact: &&Fact| matches!(fact.flaw, Flaw::None | Flaw::TooLate) && !late.contains(&fact.text_id());
     let wanted: HashSet<Session> = sessions(truth.facts.iter().filter(counted), GAP_MS).into_iter().collect();
-    let given: Vec<Session> = reader::newest(node, "clicks.sessions").await?.iter().filter_map(session).collect();
+    // What the traffic was closed with has visitors of its own.
+    let rows = reader::newest::<Row>(node, "clicks.sessions").await?;
+    let of_visitors: Vec<&Row> = rows.iter().filter(|row| number(&row.key).is_some()).collect();
+    let given: Vec<Session> = of_visitors.iter().filter_map(|row| session(row)).collect();
+    let broken = of_visitors.len() - given.len();
     let distinct: HashSet<Session> = given.iter().copied().collect();
     verdict.sessions = given.len() as u64;
-    verdict.sessions_wrong = (wanted.symmetric_difference(&distinct).count() + (given.len() - distinct.len())) as u64;
+    verdict.sessions_wrong =
+        (wanted.symmetric_difference(&distinct).count() + (given.len() - distinct.len()) + broken) as u64;
     Ok(())
 }
 
@@ -240,3 +281,6 @@ async fn banned(node: &Node) -> Result<Vec<(String, String)>, Problems> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,10 @@ pub struct Verdict {
     pub enriched: u64,
     /// Events that are nowhere.
     pub lost: u64,
-    /// First revisions that came more than once.
+    /// First revisions that came more than once, and second ones of events that needed none or had one.
     pub doubled: u64,
+    /// Enriched records that cannot be read, that nobody sent, or that say another kind or visitor than was sent.
+    pub strange: u64,
     /// Events whose lookup failed at first.
     pub failed_lookups: u64,
     /// Of those, enriched again in a second revision.
@@ -86,6 +88,7 @@ impl Verdict {
             exactly("events enriched", self.enriched, self.events),
             exactly("events lost", self.lost, 0),
             exactly("events doubled", self.doubled, 0),
+            exactly("events that are not as they were sent", self.strange, 0),
             exactly("failed lookups revised", self.revised, self.failed_lookups),
             exactly("dead letters", self.dead, truth.malformed + truth.ahead),
             exactly("events wrongly called late", self.wrongly_late, 0),
