@@ -75,7 +75,7 @@ pub struct StreamSpec {
     /// What old events come to. Default `delete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cleanup: Option<CleanupSpec>,
-    /// The largest batch, as sent. Default 1 MiB.
+    /// The largest batch, as sent. Default 1 MiB, at most 8 MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_batch: Option<Size>,
     /// What an event has to look like on its first level.
