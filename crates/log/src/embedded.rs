@@ -302,13 +302,32 @@ impl Core {
         async move { if waiting.await { Ok(()) } else { Err(LogError::Closed) } }.boxed()
     }
 
-    /// What a commit of the log's own has done, once it is durable.
-    fn once_durable<T: Send + 'static>(
-        &self,
-        done: Result<(T, Sequence), LogError>,
-    ) -> BoxFuture<'_, Result<T, LogError>> {
+    /// Resolves when a commit that met `Full` should be tried again.
+    async fn room(&self) {
+        loop {
+            let mut synced = std::pin::pin!(self.wal.for_room());
+            let mut filed = std::pin::pin!(self.filer.room.notified());
+            synced.as_mut().enable();
+            filed.as_mut().enable();
+            if self.has_room() || self.closed.load(Ordering::Acquire) {
+                return;
+            }
+            futures::future::select(synced, filed).await;
+        }
+    }
+
+    /// Makes a commit of the log's own as soon as there is room for it, and answers once it is durable.
+    fn once_durable<'a, T: Send + 'a>(
+        &'a self,
+        commit: impl Fn() -> Result<(T, Sequence), LogError> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, LogError>> {
         async move {
-            let (made, sequence) = done?;
+            let (made, sequence) = loop {
+                match commit() {
+                    Err(LogError::Full(_)) => self.room().await,
+                    done => break done?,
+                }
+            };
             self.durable(sequence).await?;
             Ok(made)
         }
@@ -323,7 +342,7 @@ impl Log for EmbeddedLog {
         config: StreamConfig,
         extra: Vec<(String, String)>,
     ) -> BoxFuture<'_, Result<Arc<Stream>, LogError>> {
-        self.core.once_durable(self.core.create(name, config, extra))
+        self.core.once_durable(move || self.core.create(&name, &config, &extra))
     }
 
     fn alter(
@@ -332,13 +351,15 @@ impl Log for EmbeddedLog {
         config: StreamConfig,
         extra: Vec<(String, String)>,
     ) -> BoxFuture<'_, Result<Arc<Stream>, LogError>> {
-        self.core.once_durable(self.core.alter(name, config, extra))
+        let name = name.clone();
+        self.core.once_durable(move || self.core.alter(&name, &config, &extra))
     }
 
     fn delete(&self, name: &Name) -> BoxFuture<'_, Result<(), LogError>> {
-        let deleted = self.core.delete(name);
+        let name = name.clone();
+        let deleted = self.core.once_durable(move || Ok(((), self.core.delete(&name)?)));
         async move {
-            self.core.durable(deleted?).await?;
+            deleted.await?;
             self.core.remove_deleted();
             Ok(())
         }
@@ -362,19 +383,7 @@ impl Log for EmbeddedLog {
     }
 
     fn room(&self, _: &[&str]) -> BoxFuture<'_, ()> {
-        async move {
-            loop {
-                let mut synced = std::pin::pin!(self.core.wal.for_room());
-                let mut filed = std::pin::pin!(self.core.filer.room.notified());
-                synced.as_mut().enable();
-                filed.as_mut().enable();
-                if self.core.has_room() || self.core.closed.load(Ordering::Acquire) {
-                    return;
-                }
-                futures::future::select(synced, filed).await;
-            }
-        }
-        .boxed()
+        self.core.room().boxed()
     }
 
     fn read(
@@ -420,12 +429,13 @@ impl Log for EmbeddedLog {
         let partition = self.core.partition(stream, partition);
         async move {
             let partition = partition?;
-            let moved = self.core.move_start(&partition, offset)?;
-            // Where it is there already, whoever moved it may still wait for the disk.
-            let start = partition.ends().start;
-            let sequence = moved.map_or_else(|| self.core.wal.pushed(), |(_, sequence)| sequence);
-            self.core.durable(sequence).await?;
-            Ok(start)
+            let trim = || {
+                let moved = self.core.move_start(&partition, offset)?;
+                // Where it is there already, whoever moved it may still wait for the disk.
+                let sequence = moved.map_or_else(|| self.core.wal.pushed(), |(_, sequence)| sequence);
+                Ok((partition.ends().start, sequence))
+            };
+            self.core.once_durable(trim).await
         }
         .boxed()
     }
@@ -492,16 +502,17 @@ impl Log for EmbeddedLog {
     }
 
     fn drop_space(&self, space: &str) -> BoxFuture<'_, Result<(), LogError>> {
-        let dropped = self.core.drop_space(space);
-        async move { self.core.durable(dropped?).await }.boxed()
+        let space = space.to_owned();
+        self.core.once_durable(move || Ok(((), self.core.drop_space(&space)?)))
     }
 
     fn fence(&self, owner: &Name) -> BoxFuture<'_, Result<u64, LogError>> {
-        self.core.once_durable(self.core.fence(owner))
+        let owner = owner.clone();
+        self.core.once_durable(move || self.core.fence(&owner))
     }
 
     fn producer_id(&self) -> BoxFuture<'_, Result<i64, LogError>> {
-        self.core.once_durable(self.core.producer_id())
+        self.core.once_durable(|| self.core.producer_id())
     }
 
     fn figures(&self) -> Vec<(&'static str, f64)> {

@@ -262,8 +262,11 @@ pub enum LogError {
 }
 
 /// The event log.
+///
+/// What answers with a future waits for room by itself, and answers once it is durable. Until it is polled nothing
+/// happens; dropped halfway, it may have happened.
 pub trait Log: Send + Sync {
-    /// Creates a stream; durable when the future resolves.
+    /// Creates a stream.
     fn create(
         &self,
         name: Name,
@@ -271,7 +274,7 @@ pub trait Log: Send + Sync {
         extra: Vec<(String, String)>,
     ) -> BoxFuture<'_, Result<Arc<Stream>, LogError>>;
 
-    /// Changes a stream's configuration or grows its partitions; durable when the future resolves.
+    /// Changes a stream's configuration or grows its partitions.
     fn alter(
         &self,
         name: &Name,
@@ -336,7 +339,7 @@ pub trait Log: Send + Sync {
     /// unpacks batches.
     fn newest(&self, stream: &Name, partition: u32) -> Result<Option<(Offset, Micros)>, LogError>;
 
-    /// Makes everything before `offset` unreadable; durable when the future resolves. Answers the new start.
+    /// Makes everything before `offset` unreadable, and answers the new start.
     fn trim(&self, stream: &Name, partition: u32, offset: Offset) -> BoxFuture<'_, Result<Offset, LogError>>;
 
     /// Notifies `waiter` once, as soon as the end under `view` is above `after` (now, if it is already), or when the
@@ -385,10 +388,10 @@ pub trait Log: Send + Sync {
     /// Deletes a whole space.
     fn drop_space(&self, space: &str) -> BoxFuture<'_, Result<(), LogError>>;
 
-    /// Takes over as the one writer of `owner`, shutting out every earlier one. Durable when the future resolves.
+    /// Takes over as the one writer of `owner`, shutting out every earlier one.
     fn fence(&self, owner: &Name) -> BoxFuture<'_, Result<u64, LogError>>;
 
-    /// A new id for an idempotent producer. Durable when the future resolves, never handed out twice.
+    /// A new id for an idempotent producer, never handed out twice.
     fn producer_id(&self) -> BoxFuture<'_, Result<i64, LogError>>;
 
     /// Figures for metrics and `doctor`: name -> value, names as in `hw_log_*` without the prefix.

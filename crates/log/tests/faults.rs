@@ -140,6 +140,41 @@ fn an_offset_under_way_goes_with_its_group() {
 }
 
 #[test]
+fn what_the_log_writes_for_itself_waits_for_room() {
+    let disk = FaultyDisk::default();
+    let options = Options { wal_segment_bytes: 4 << 20, maintain_ms: None, ..Options::default() };
+    let limits = Arc::new(Limits { unsynced_bytes: 1 << 20, ..Limits::default() });
+    let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
+    let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap();
+    let [orders, old, new] = ["orders", "old", "new"].map(|name| Name::new(name).unwrap());
+    for name in [&orders, &old] {
+        block_on(log.create(name.clone(), config(1), Vec::new())).unwrap();
+    }
+    let append = Append { stream: orders.clone(), partition: 0, batches: batch(3) };
+    let ticket = log.append(&mut Commit { appends: vec![append], ..Commit::default() }).unwrap();
+    block_on(log.durable(ticket.sequence)).unwrap();
+    let held = disk.hold_syncs();
+    for kib in [400, 3, 0] {
+        while log.append(&mut large(kib)).is_ok() {}
+    }
+    let streams = futures::future::join4(
+        log.create(new.clone(), config(1), Vec::new()),
+        log.alter(&orders, config(2), Vec::new()),
+        log.trim(&orders, 0, 2),
+        log.delete(&old),
+    );
+    let others = futures::future::join3(log.fence(&orders), log.producer_id(), log.drop_space("space"));
+    let mut all = std::pin::pin!(futures::future::join(streams, others));
+    assert!(all.as_mut().now_or_never().is_none(), "there is no room");
+    assert!(log.stream("new").is_none() && log.stream("old").is_some(), "nothing has happened");
+    drop(held);
+    let ((created, altered, trimmed, deleted), (epoch, producer, dropped)) = block_on(all);
+    assert_eq!((created.unwrap().name.clone(), altered.unwrap().config.partitions), (new, 2));
+    assert_eq!((trimmed, deleted, epoch, dropped), (Ok(2), Ok(()), Ok(1), Ok(())));
+    producer.unwrap();
+}
+
+#[test]
 fn an_offset_that_waits_for_room_while_its_group_goes_is_of_a_group_even_so() {
     let disk = FaultyDisk::default();
     let options = Options { wal_segment_bytes: 4 << 20, maintain_ms: None, ..Options::default() };

@@ -117,15 +117,15 @@ impl Core {
 
     pub(super) fn create(
         &self,
-        name: Name,
-        config: StreamConfig,
-        extra: Vec<(String, String)>,
+        name: &Name,
+        config: &StreamConfig,
+        extra: &[(String, String)],
     ) -> Result<(Arc<Stream>, Sequence), LogError> {
-        check(&config)?;
+        check(config)?;
         let mut sequencer = self.sequencer.lock();
         let catalog = self.catalog.read();
-        if catalog.by_name.contains_key(&name) {
-            return Err(LogError::StreamExists(name));
+        if catalog.by_name.contains_key(name) {
+            return Err(LogError::StreamExists(name.clone()));
         }
         if catalog.by_name.len() >= self.limits.streams {
             return Err(LogError::Limit(format!("`{}` streams exist, which is the limit", catalog.by_name.len())));
@@ -133,9 +133,10 @@ impl Core {
         self.check_partitions(catalog.partitions().count(), config.partitions as usize)?;
         drop(catalog);
         // Fresh random keys make the id unique (a version 4 UUID in form).
-        let random = || u128::from(ahash::RandomState::new().hash_one((&name, self.clock.now().0)));
+        let random = || u128::from(ahash::RandomState::new().hash_one((name, self.clock.now().0)));
         let id = ((random() << 64 | random()) & !(0xf << 76 | 0x3 << 62)) | 0x4 << 76 | 0x2 << 62;
-        let stream = Arc::new(Stream { name, id, config, extra, created: self.clock.now() });
+        let (config, extra, created) = (config.clone(), extra.to_vec(), self.clock.now());
+        let stream = Arc::new(Stream { name: name.clone(), id, config, extra, created });
         let sequence =
             self.commit_own(&mut sequencer, STREAMS, stream.name.as_str().as_bytes(), Some(encode(&stream)?))?;
         self.catalog.write().put(stream.clone(), &mut self.fresh_partition());
@@ -145,10 +146,10 @@ impl Core {
     pub(super) fn alter(
         &self,
         name: &Name,
-        config: StreamConfig,
-        extra: Vec<(String, String)>,
+        config: &StreamConfig,
+        extra: &[(String, String)],
     ) -> Result<(Arc<Stream>, Sequence), LogError> {
-        check(&config)?;
+        check(config)?;
         let mut sequencer = self.sequencer.lock();
         let catalog = self.catalog.read();
         let old = catalog.stream(name.as_str()).ok_or_else(|| LogError::UnknownStream(name.to_string()))?;
@@ -161,7 +162,7 @@ impl Core {
         };
         self.check_partitions(catalog.partitions().count(), more as usize)?;
         drop(catalog);
-        let stream = Arc::new(Stream { config, extra, ..Stream::clone(&old) });
+        let stream = Arc::new(Stream { config: config.clone(), extra: extra.to_vec(), ..Stream::clone(&old) });
         let sequence = self.commit_own(&mut sequencer, STREAMS, name.as_str().as_bytes(), Some(encode(&stream)?))?;
         self.catalog.write().put(stream.clone(), &mut self.fresh_partition());
         Ok((stream, sequence))
