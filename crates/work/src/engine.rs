@@ -18,6 +18,7 @@ mod events;
 mod express;
 mod index;
 pub mod journal;
+mod line;
 mod list;
 mod map_run;
 mod message;
@@ -54,6 +55,7 @@ use crate::execution::{Attempt, Event, Failure, Identity, Status};
 use crate::hash;
 use crate::limits::Limits;
 use crate::tasks::Services;
+use line::Lines;
 use queue::{Command, Queue, Room};
 use rows::{Head, Key, SHARDS, Tag};
 
@@ -108,8 +110,8 @@ struct Inner {
     room: Arc<Semaphore>,
     room_bytes: usize,
     activities: activities::Activities,
-    dispatch: mpsc::UnboundedSender<(Key, Attempt)>,
-    express_ready: mpsc::UnboundedSender<Key>,
+    dispatch: Lines<(Key, Attempt)>,
+    express_ready: Lines<Key>,
     in_flight: Mutex<HashMap<(Key, Attempt), tokio::task::AbortHandle>>,
     maps: map_run::Runs,
     waiters: waiters::Waiters,
@@ -162,9 +164,8 @@ impl Engine {
                 log.create(name, config, Vec::new()).await.map_err(|error| refused(&error))?;
             }
         }
-        let (dispatch, tasks) = mpsc::unbounded_channel();
-        let (express_ready, runs) = mpsc::unbounded_channel();
-        let express_max = limits.express_at_once_max;
+        let (dispatch, tasks) = line::lines(tasks_in_flight.get());
+        let (express_ready, runs) = line::lines(limits.express_at_once_max);
         let inner = Arc::new_cyclic(|me: &std::sync::Weak<Inner>| Inner {
             log: Arc::clone(&log),
             clock,
@@ -212,8 +213,12 @@ impl Engine {
             return Err(problem);
         }
         handle.spawn(collect::run(Arc::downgrade(&engine.0)));
-        engine.0.run_vital("Express executions", express::run(Arc::downgrade(&engine.0), runs, express_max));
-        engine.0.run_vital("the dispatch of tasks", dispatch::run(Arc::downgrade(&engine.0), tasks, tasks_in_flight));
+        for line in runs {
+            engine.0.run_vital("Express executions", express::run(Arc::downgrade(&engine.0), line));
+        }
+        for line in tasks {
+            engine.0.run_vital("the dispatch of tasks", dispatch::run(Arc::downgrade(&engine.0), line));
+        }
         Ok(engine)
     }
 
@@ -365,8 +370,7 @@ impl Inner {
     }
 
     fn perform(&self, key: Key, attempt: Attempt) {
-        // Its other end goes only with the node.
-        let _ = self.dispatch.send((key, attempt));
+        self.dispatch.push(rows::shard_of(&key), (key, attempt));
     }
 
     fn cancel(&self, key: &Key, attempt: &Attempt) {

@@ -1,10 +1,8 @@
-//! External tasks: run once their commit is durable, so many at once and not more. A task has its place among them
-//! until its shard has taken up its answer, so no more answers wait than tasks may run.
+//! External tasks: run once their commit is durable, so many at once and not more ([`Line`]).
 //!
 //! What waits is a name (execution, attempt), not the task: that is read from its row when its turn comes, and if the
 //! row is gone by then nobody wants it any more.
 
-use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
@@ -13,8 +11,8 @@ use headwater_kernel::port::Cause;
 use headwater_kernel::unit::awaited;
 use headwater_log::View;
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc};
 
+use super::line::Line;
 use super::queue::Command;
 use super::rows::{self, Head, Key, Tag, Task};
 use super::{Inner, identity};
@@ -23,11 +21,9 @@ use crate::definition::resource::Pattern;
 use crate::execution::{Attempt, Event, Execution, Failure};
 use crate::tasks::{self, Plan};
 
-/// Runs tasks in the order in which they come, until the engine is gone.
-pub(super) async fn run(inner: Weak<Inner>, mut tasks: mpsc::UnboundedReceiver<(Key, Attempt)>, at_once: NonZeroUsize) {
-    let room = Arc::new(Semaphore::new(at_once.get()));
-    while let Some((key, attempt)) = tasks.recv().await {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+/// Runs a shard's tasks in the order in which they come, until the engine is gone.
+pub(super) async fn run(inner: Weak<Inner>, mut line: Line<(Key, Attempt)>) {
+    while let Some(((key, attempt), place)) = line.next().await {
         let Some(inner) = inner.upgrade() else { return };
         let handle = inner.handle.clone();
         let mut in_flight = inner.in_flight.lock();
@@ -43,7 +39,7 @@ pub(super) async fn run(inner: Weak<Inner>, mut tasks: mpsc::UnboundedReceiver<(
                 if matches!(event, Event::TaskFailed { .. }) {
                     task.figures.failed_tasks.fetch_add(1, Ordering::Relaxed);
                 }
-                task.push_to(&key, Command::Event { key, event, reply: None, room: Some(permit) });
+                task.push_to(&key, Command::Event { key, event, reply: None, room: Some(place.over()) });
             }
         });
         in_flight.insert((key, attempt), spawned.abort_handle());

@@ -18,8 +18,8 @@ use headwater_kernel::port::tables::TransactError;
 use headwater_kernel::unit::{awaited, bug};
 use headwater_log::{Commit, View};
 use serde_json::{Map, Value};
-use tokio::sync::{Semaphore, mpsc};
 
+use super::line::Line;
 use super::queue::Command;
 use super::rows::{self, Head, Key, Tag};
 use super::{BEHIND_MAX, Inner, dispatch, identity, token};
@@ -56,18 +56,17 @@ struct Life<'a> {
     ready: Vec<Event>,
 }
 
-/// Runs stored Express executions in the order in which they come, until the engine is gone. What waits is a name: of
-/// one that runs everything is in memory, so there are so many at once and not more, those among them that are over and
-/// wait for their shard.
-pub(super) async fn run(inner: Weak<Inner>, mut keys: mpsc::UnboundedReceiver<Key>, at_once: usize) {
-    let room = Arc::new(Semaphore::new(at_once));
-    while let Some(key) = keys.recv().await {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+/// Runs a shard's stored Express executions in the order in which they come, until the engine is gone. What waits is a
+/// name: of one that runs everything is in memory, so there are so many at once and not more ([`Line`]).
+pub(super) async fn run(inner: Weak<Inner>, mut line: Line<Key>) {
+    while let Some((key, place)) = line.next().await {
         let Some(inner) = inner.upgrade() else { return };
         let handle = inner.handle.clone();
         handle.spawn(async move {
             match inner.stored_express(key).await {
-                Ok(Some(run)) => inner.push_to(&key, Command::Express { key, run: Box::new(run), room: permit }),
+                Ok(Some(run)) => {
+                    inner.push_to(&key, Command::Express { key, run: Box::new(run), room: place.over() });
+                }
                 Ok(None) => {}
                 // It would count as running for ever.
                 Err(problem) => inner.push_to(&key, Command::Park { key, reason: problem.title }),
@@ -79,8 +78,7 @@ pub(super) async fn run(inner: Weak<Inner>, mut keys: mpsc::UnboundedReceiver<Ke
 impl Inner {
     /// Runs a stored Express execution from its start, once it is its turn.
     pub(super) fn run_express(&self, key: Key) {
-        // Its other end goes only with the node.
-        let _ = self.express_ready.send(key);
+        self.express_ready.push(rows::shard_of(&key), key);
     }
 
     /// None where there is no such execution any more.

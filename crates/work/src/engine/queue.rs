@@ -5,8 +5,8 @@
 //!
 //! - What clients hand over has [`Room`] for its bytes, or is refused. Without room come a few words each: a sign of
 //!   life, a redrive, new bounds of a Map Run, that a worker has taken a task.
-//! - The end of an external task or of a stored Express execution holds the place of what has ended, so with those that
-//!   run there are no more than may run at once.
+//! - The end of an external task or of a stored Express execution holds a place of its shard ([`super::line`]), so with
+//!   those of the shard that run there are no more than may run at once.
 //! - A Map Run waits for what it has asked before it asks for more: the starts of at most a thousand children at once,
 //!   or one note, and its end comes last. It had all of that in memory before.
 //! - Whoever starts an execution from an Express one waits for it, too.
@@ -32,8 +32,8 @@ use crate::execution::{Attempt, Event, Item};
 /// An answer that is given once the commit is durable.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Problem>>;
 
-/// Bytes of what clients have handed over and no execution has taken up, or the place of what ran among all that may
-/// run at once; given back with the command that it came in, also where its client has gone meanwhile. A shard never
+/// Bytes of what clients have handed over and no execution has taken up, or the place of what ran among what its shard
+/// may have run; given back with the command that it came in, also where its client has gone meanwhile. A shard never
 /// waits for one, so each comes back.
 pub(super) type Room = OwnedSemaphorePermit;
 

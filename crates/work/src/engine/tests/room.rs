@@ -1,5 +1,5 @@
-//! What waits while no execution takes it up: so many bytes of what clients hand over, and more are refused; and the
-//! ends of no more than may run.
+//! What waits while no execution takes it up: so many bytes of what clients hand over, and more are refused; and of each
+//! shard the ends of no more than may run.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Barrier};
@@ -106,12 +106,21 @@ async fn no_more_ends_wait_than_may_run(express: bool, at_once: usize) {
     rig.pipelines.free();
     rig.until(|| rig.figure("queued") == at_once as f64).await;
     assert_eq!(calls(), at_once);
+    // The other shards go on.
+    let others = named("e", false, at_once + 5);
+    for name in &others {
+        rig.start("e", Some(name), json!({})).await.unwrap();
+    }
+    for name in &others {
+        assert_eq!(rig.end(&format!("e/{name}")).await.state, ExecutionState::Succeeded);
+    }
+    assert_eq!(calls(), at_once + others.len());
     held.wait();
 
     for name in &names {
         assert_eq!(rig.end(&format!("e/{name}")).await.state, ExecutionState::Succeeded);
     }
-    assert_eq!(calls(), names.len());
+    assert_eq!(calls(), names.len() + others.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
