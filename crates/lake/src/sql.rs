@@ -251,7 +251,7 @@ impl Inner {
         chains::check(&question.text).map_err(fault::carried)?;
         let views = self.sources.catalog.views_mark();
         let plan = doubles::planned_text(state, &question.text).await?;
-        only_reads(&plan)?;
+        admitted(&plan)?;
         let key = Key::of(question, &plan, views);
         Ok((plan, key))
     }
@@ -350,10 +350,11 @@ fn of_query(
     Ok((plan, Arc::new(task)))
 }
 
-/// Refuses a plan that does more than read.
-fn only_reads(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+/// Refuses a plan that does more than read, or that asks for an order that there is not.
+fn admitted(plan: &LogicalPlan) -> Result<(), DataFusionError> {
     let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    reads.verify_plan(plan).map_err(|error| fault::carried(fault::refused(&error.strip_backtrace())))
+    reads.verify_plan(plan).map_err(|error| fault::carried(fault::refused(&error.strip_backtrace())))?;
+    json::check_orders(plan)
 }
 
 impl Sql for Engine {

@@ -1,5 +1,6 @@
 //! Values as JSON, in every answer that has some: structs and maps as objects, and what `->` finds in a document as it
-//! stands there. And how two of what `->` finds are compared.
+//! stands there. And how two of what `->` finds are compared: they are equal or not, and have no order, as PostgreSQL's
+//! `json` has none.
 //!
 //! What it is NOT: an answer (`encode.rs` and `postgres/columns.rs` are).
 
@@ -10,15 +11,19 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
-use datafusion::common::{DFSchema, Result as Planned};
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{DFSchema, DataFusionError, Diagnostic, Result as Planned, Span, Spans};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable as _};
+use datafusion::logical_expr::{Distinct, Expr, ExprSchemable as _, LogicalPlan, SortExpr};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use datafusion_functions_json::{JSON_UNION_DATA_TYPE, JsonUnionEncoder, JsonUnionValue};
 use serde::de::IgnoredAny;
 
 static OPTIONS: LazyLock<EncoderOptions> =
     LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true).with_encoder_factory(Arc::new(Finds)));
+
+/// How the refusal of an order of what `->` finds begins.
+pub const NO_ORDER: &str = "JSON has no order";
 
 /// Whether a type is that of what `->` finds.
 pub fn is_found(kind: &DataType) -> bool {
@@ -39,6 +44,100 @@ impl ExprPlanner for Compares {
         let is_there = expr.left.clone().is_not_null();
         Ok(PlannerResult::Planned(expr.left.eq(expr.right).and(is_there)))
     }
+}
+
+/// Refuses a plan that needs an order of what `->` finds. That of a union is the order of its types before that of its
+/// values, which has 10 before 9.5, and nothing before everything; and no least or greatest of a union is looked for.
+///
+/// # Errors
+/// `HW-LAKE-041`, with the place where it is known.
+pub fn check_orders(plan: &LogicalPlan) -> Planned<()> {
+    plan.apply_with_subqueries(|node| {
+        match node {
+            LogicalPlan::Sort(sort) => sorted(&sort.expr, &sort.input)?,
+            LogicalPlan::Distinct(Distinct::On(distinct)) => {
+                sorted(distinct.sort_expr.as_deref().unwrap_or_default(), &distinct.input)?;
+            }
+            LogicalPlan::Aggregate(aggregate) => called(&aggregate.aggr_expr, &aggregate.input)?,
+            LogicalPlan::Window(window) => called(&window.window_expr, &window.input)?,
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+fn sorted(by: &[SortExpr], rows: &LogicalPlan) -> Planned<()> {
+    match by.iter().find(|sort| finds(&sort.expr, rows)) {
+        Some(sort) => Err(no_order("ORDER BY", &sort.expr, rows)),
+        None => Ok(()),
+    }
+}
+
+fn called(functions: &[Expr], rows: &LogicalPlan) -> Planned<()> {
+    for function in functions {
+        function.apply(|part| {
+            let (name, arguments, order) = match part {
+                Expr::AggregateFunction(call) => (call.func.name(), &call.params.args, &call.params.order_by),
+                Expr::WindowFunction(call) => (call.fun.name(), &call.params.args, &call.params.order_by),
+                _ => return Ok(TreeNodeRecursion::Continue),
+            };
+            sorted(order, rows)?;
+            match arguments.iter().find(|argument| matches!(name, "min" | "max") && finds(argument, rows)) {
+                Some(argument) => Err(no_order(name, argument, rows)),
+                None => Ok(TreeNodeRecursion::Continue),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether an expression over rows is what `->` finds.
+fn finds(expr: &Expr, rows: &LogicalPlan) -> bool {
+    expr.get_type(rows.schema()).is_ok_and(|kind| match &kind {
+        DataType::Dictionary(_, values) => is_found(values),
+        kind => is_found(kind),
+    })
+}
+
+fn no_order(what: &str, expr: &Expr, rows: &LogicalPlan) -> DataFusionError {
+    let fact = format!("{NO_ORDER}, and `{what}` needs one");
+    let told = Diagnostic::new_error(fact.clone(), place(expr, rows)).with_help(
+        "take it as text with `->>`, and make a number of one where it is one: `(value->>'price')::double precision`",
+        None,
+    );
+    DataFusionError::Plan(fact).with_diagnostic(told)
+}
+
+/// Where an expression over rows stands in the statement; of a column, where it is made if it says nothing itself.
+fn place(expr: &Expr, rows: &LogicalPlan) -> Option<Span> {
+    let mut found = place_within(expr);
+    if let (None, Expr::Column(column)) = (found, expr) {
+        rows.apply(|node| {
+            node.apply_expressions(|made| {
+                if made.qualified_name().1 == column.name {
+                    found = place_within(made);
+                }
+                Ok(until(found))
+            })
+        })
+        .ok()?;
+    }
+    found
+}
+
+fn place_within(expr: &Expr) -> Option<Span> {
+    let mut found = None;
+    expr.apply(|part| {
+        found = part.spans().and_then(Spans::first);
+        Ok(until(found))
+    })
+    .ok()?;
+    found
+}
+
+fn until(found: Option<Span>) -> TreeNodeRecursion {
+    if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue }
 }
 
 /// What writes the values of a column.

@@ -26,7 +26,7 @@ use iceberg::spec::{Schema, ViewMetadata, ViewRepresentation, ViewVersion};
 use parking_lot::RwLock;
 
 use super::catalog::{CATALOG, Catalog, DATASETS, Sources};
-use super::{chains, doubles, fault, only_reads};
+use super::{admitted, chains, doubles, fault};
 
 /// Dialects that are read here, the best first.
 const DIALECTS: [&str; 5] = ["headwater", "datafusion", "postgresql", "postgres", "ansi"];
@@ -99,7 +99,7 @@ impl Scope {
         chains::check(sql).map_err(|problem| self.failed(view, &problem))?;
         let Some(state) = scope.state(version) else { return Err(fault::closed()) };
         let planned = doubles::planned_text(&state, sql).await.and_then(|plan| {
-            only_reads(&plan)?;
+            admitted(&plan)?;
             let plan = named(view, plan, metadata.current_schema())?;
             let small = is_small(&plan)?;
             if small && let Some(name) = plan.get_parameter_names()?.into_iter().next() {

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser as SqlParser;
 
 use super::columns;
-use crate::sql::{doubles, only_reads, pins};
+use crate::sql::{admitted, doubles, pins};
 
 /// The statement that a text is, if it is a plain one.
 pub fn plain(text: &str) -> Option<Statement> {
@@ -45,7 +45,7 @@ pub fn has_plan(statement: &Statement) -> bool {
 pub async fn planned(state: &SessionState, statement: &Statement) -> Result<LogicalPlan, DataFusionError> {
     let statement = of_engine(statement);
     let plan = pins::planning(doubles::planned(state, &statement)).await?;
-    only_reads(&plan)?;
+    admitted(&plan)?;
     columns::carried(plan)
 }
 

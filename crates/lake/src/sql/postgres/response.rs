@@ -28,7 +28,7 @@ use super::attributes::Attribute;
 use super::names;
 use super::numeric::Numeric;
 use crate::sql::queries::Query;
-use crate::sql::{fault, forecast, grace, only_reads};
+use crate::sql::{admitted, fault, forecast, grace};
 
 /// Begins the plan of a statement and gives its rows.
 ///
@@ -42,7 +42,7 @@ pub async fn of_plan(
     options: FormatOptions,
 ) -> PgWireResult<Response> {
     // What has been rewritten for PostgreSQL's sake has passed nobody yet.
-    only_reads(&plan).map_err(failed)?;
+    admitted(&plan).map_err(failed)?;
     let plan = forecast::bound(plan, query).map_err(failed)?;
     let environment = query.metered(state.runtime_env());
     let told = Arc::new(fields(plan.schema().as_arrow(), statement, format, Some(Arc::new(options))));

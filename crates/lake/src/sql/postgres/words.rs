@@ -15,14 +15,14 @@ use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
 use headwater_base::Problem;
 
 use super::decimal::Decimal;
-use crate::sql::fault;
+use crate::sql::{fault, json};
 
 /// The state of a statement that would write.
 pub const READS: &str = "25006";
 /// What is said of a plan that would write.
 const WRITES: [&str; 2] = ["DDL not supported", "DML not supported"];
-/// What the engine says of types that do not go together, or of arguments that a function does not take.
-const NO_FUNCTION: [&str; 7] = [
+/// How it is said that types do not go together, or that a function does not take its arguments.
+const NO_FUNCTION: [&str; 8] = [
     "Invalid function",
     "No function matches",
     "Failed to coerce arguments",
@@ -30,6 +30,7 @@ const NO_FUNCTION: [&str; 7] = [
     "Cannot coerce",
     "table function '",
     "Table function '",
+    json::NO_ORDER,
 ];
 
 /// Gives errors the words and codes that other listeners give them.

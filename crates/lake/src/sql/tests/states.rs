@@ -20,6 +20,8 @@ fn errors_have_the_states_of_postgresql() {
         ("SELECT nothing FROM orders", "42703"),
         ("SELECT n FROM orders a JOIN orders b ON a.n = b.n", "42702"),
         ("SELECT nothing_of_the_kind(n) FROM orders", "42883"),
+        (r#"SELECT min(value->'n') FROM streams."orders.raw""#, "42883"),
+        (r#"SELECT key FROM streams."orders.raw" ORDER BY value->'n' LIMIT 1"#, "42883"),
         ("SELECT kind, n FROM orders GROUP BY kind", "42803"),
         ("SELECT CAST('one' AS int) FROM orders", "22P02"),
         ("SELECT CAST('99999999999' AS int) FROM orders", "22003"),
