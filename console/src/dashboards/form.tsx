@@ -5,6 +5,7 @@ import type { Relation } from '../rows.ts';
 import { Choose, Entry, Later, Row } from '../ui/fields.tsx';
 import { AGGREGATES, type Aggregate, expression, free, renamed, taken } from './draft.ts';
 import { type Change, columnsOf, From, number, Several, some } from './formparts.tsx';
+import { LinkForm } from './linkform.tsx';
 import { axesOf, type Chart, type Dashboard, type Measure, SHAPES } from './spec.ts';
 
 function Measures(props: {
@@ -258,13 +259,7 @@ export function ChartForm(props: {
       />
       <Beside chart={chart} set={set} />
       {(chart.type === 'line' || chart.type === 'area') && <Behind chart={chart} set={set} />}
-      <Entry
-        name="Link"
-        mono
-        placeholder={chart.link?.dashboard ? `dashboard ${chart.link.dashboard}` : 'https://shop.example/{column}'}
-        value={chart.link?.url ?? ''}
-        set={text => set('link')(some(text) && { ...chart.link, dashboard: undefined, url: text.trim() })}
-      />
+      <LinkForm link={chart.link} set={set('link')} />
       <div>
         <button type="button" className="btn danger" onClick={remove}>
           Remove chart

@@ -1,0 +1,134 @@
+import { QueryClientProvider } from '@tanstack/react-query';
+import { act, type ReactNode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { queries, RESOURCES } from '../api.ts';
+import { edited, specOf } from './draft.ts';
+import { ChartForm } from './form.tsx';
+import type { Change } from './formparts.tsx';
+import type { Dashboard } from './spec.ts';
+
+beforeAll(() => {
+  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
+  vi.stubGlobal('fetch', () => new Promise(() => undefined));
+});
+afterEach(() => {
+  queries.clear();
+  document.body.replaceChildren();
+});
+
+type Form = (spec: Dashboard, change: (...under: (string | number)[]) => Change) => ReactNode;
+
+/** A form over a text, as the builder has it, and what a person does there: fields are found by their names. */
+function over(begin: string, form: Form) {
+  let text = begin;
+  const place = document.createElement('div');
+  document.body.append(place);
+  const root = createRoot(place);
+  const change =
+    (...under: (string | number)[]): Change =>
+    changes => {
+      text = edited(
+        text,
+        changes.map(([at, value]) => [['spec', ...under, ...at], value]),
+      );
+      draw();
+    };
+  const draw = () =>
+    root.render(<QueryClientProvider client={queries}>{form(specOf(text).spec, change)}</QueryClientProvider>);
+  act(draw);
+  const called = (element: Element) => element.getAttribute('aria-label') ?? element.closest('label')?.textContent;
+  const find = (name: string) =>
+    [...place.querySelectorAll<HTMLInputElement | HTMLSelectElement>('input, select')].find(it => called(it) === name);
+  const field = (name: string) => find(name) ?? expect.fail(`there is no field ${name}`);
+  const put = (element: HTMLInputElement | HTMLSelectElement, value: string, event: string) => {
+    const own = element instanceof HTMLSelectElement ? HTMLSelectElement : HTMLInputElement;
+    act(() => {
+      Object.getOwnPropertyDescriptor(own.prototype, 'value')?.set?.call(element, value);
+      element.dispatchEvent(new Event(event, { bubbles: true }));
+    });
+  };
+  return {
+    text: () => text,
+    has: (name: string) => find(name) !== undefined,
+    value: (name: string) => field(name).value,
+    choose: (name: string, value: string) => put(field(name), value, 'change'),
+    type: (name: string, value: string) => {
+      put(field(name), value, 'input');
+      act(() => void field(name).dispatchEvent(new FocusEvent('focusout', { bubbles: true })));
+    },
+    click: (name: string) => act(() => field(name).click()),
+    press: (name: string) =>
+      act(() => [...place.querySelectorAll('button')].find(button => button.textContent === name)?.click()),
+  };
+}
+
+const chartForm: Form = (spec, change) => {
+  const [chart] = spec.charts ?? [];
+  return (
+    chart && (
+      <ChartForm
+        chart={chart}
+        relations={[]}
+        change={change('charts', 0)}
+        remove={() => undefined}
+        sheets={[]}
+        sheet={0}
+        send={() => undefined}
+      />
+    )
+  );
+};
+
+const dashboard = (name: string, spec: Dashboard) => ({
+  apiVersion: 'headwater.dev/v1',
+  kind: 'Dashboard',
+  metadata: { name, generation: 1, resourceVersion: 1 },
+  spec,
+  status: { ready: 'true' },
+});
+
+const LINKED = `spec:
+  # For the shop
+  charts:
+    - id: cities # never rename
+      type: table
+      from: orders
+      dimensions: [city]
+`;
+
+test('a row leads to another dashboard or to an address, under a text of its own', () => {
+  queries.setQueryData(RESOURCES, [dashboard('stores', { title: 'All stores' }), dashboard('visits', {})]);
+  const { text, has, value, choose, type } = over(LINKED, chartForm);
+  expect([value('Leads to'), has('Address'), has('Link text')]).toEqual(['', false, false]);
+  choose('Leads to', 'dashboard stores');
+  expect(text()).toBe(`${LINKED}      link: {dashboard: stores}\n`);
+  type('Link text', 'Look at the store');
+  expect(text()).toBe(`${LINKED}      link: {dashboard: stores, label: Look at the store}\n`);
+  choose('Leads to', 'dashboard visits');
+  expect(text()).toBe(`${LINKED}      link: {dashboard: visits, label: Look at the store}\n`);
+  // Nothing is lost before there is an address.
+  choose('Leads to', 'url');
+  expect(text()).toContain('{dashboard: visits, label: Look at the store}');
+  type('Address', 'https://shop.example/{city}');
+  expect(specOf(text()).spec.charts?.[0]?.link).toEqual({
+    label: 'Look at the store',
+    url: 'https://shop.example/{city}',
+  });
+  type('Link text', '');
+  expect(specOf(text()).spec.charts?.[0]?.link).toEqual({ url: 'https://shop.example/{city}' });
+  choose('Leads to', '');
+  expect(text()).toBe(LINKED);
+});
+
+test('a link keeps its comments, and a dashboard that is gone is still told', () => {
+  const linked = `${LINKED}      link:
+        # Agreed with the shops
+        label: Open # short
+        dashboard: gone
+`;
+  const { text, value, type } = over(linked, chartForm);
+  expect(value('Leads to')).toBe('dashboard gone');
+  type('Link text', 'Open it');
+  expect(text()).toBe(linked.replace('Open #', 'Open it #'));
+});
