@@ -358,7 +358,7 @@ function Desk({ begin, resource, kind }: Props & { begin: Start }) {
                 <SheetForms spec={spec} text={draft.text} put={put} show={show} />
               </Panel>
               <Panel title="Filters" body>
-                <FilterForms filters={spec.filters ?? []} relations={relations} change={change()} />
+                <FilterForms source={source} relations={relations} change={change()} />
               </Panel>
               <Panel
                 title="YAML"

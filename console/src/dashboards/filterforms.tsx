@@ -2,13 +2,18 @@
 
 import { quoted, type Relation, relationName } from '../rows.ts';
 import { Entry, Row } from '../ui/fields.tsx';
+import type { Source } from './asking.ts';
+import { read } from './choice.ts';
+import { Picker } from './controls.tsx';
 import { free } from './draft.ts';
 import { type Change, columnsOf, From, some } from './formparts.tsx';
-import type { Filter } from './spec.ts';
 
 /** The filters of the dashboard. */
-export function FilterForms(props: { filters: Filter[]; relations: Relation[]; change: Change }) {
-  const { filters, relations, change } = props;
+export function FilterForms(props: { source: Source; relations: Relation[]; change: Change }) {
+  const { source, relations, change } = props;
+  const { filters = [] } = source.spec;
+  // What a reader sees who has chosen nothing yet.
+  const first = read(new URLSearchParams(), source.spec);
   const add = () => {
     const [relation] = relations;
     if (!relation) return;
@@ -37,6 +42,14 @@ export function FilterForms(props: { filters: Filter[]; relations: Relation[]; c
               value={filter.column}
               among={columnsOf(relations, filter.from)}
               set={text => some(text) && set('column')(text.trim())}
+            />
+            <Picker
+              source={source}
+              filter={filter}
+              choice={first}
+              chosen={filter.default ?? []}
+              set={values => set('default')(values.length > 0 ? values : undefined)}
+              name="Chosen at first"
             />
             {filters.slice(0, index).map(({ id, label }) => (
               <label key={id} className="check">

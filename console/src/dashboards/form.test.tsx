@@ -4,6 +4,7 @@ import { createRoot } from 'react-dom/client';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { queries, RESOURCES } from '../api.ts';
 import { edited, specOf } from './draft.ts';
+import { FilterForms } from './filterforms.tsx';
 import { ChartForm } from './form.tsx';
 import type { Change } from './formparts.tsx';
 import type { Dashboard } from './spec.ts';
@@ -12,7 +13,9 @@ beforeAll(() => {
   vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
   vi.stubGlobal('fetch', () => new Promise(() => undefined));
 });
+let leave = () => {};
 afterEach(() => {
+  act(() => leave());
   queries.clear();
   document.body.replaceChildren();
 });
@@ -25,6 +28,7 @@ function over(begin: string, form: Form) {
   const place = document.createElement('div');
   document.body.append(place);
   const root = createRoot(place);
+  leave = () => root.unmount();
   const change =
     (...under: (string | number)[]): Change =>
     changes => {
@@ -60,6 +64,15 @@ function over(begin: string, form: Form) {
     click: (name: string) => act(() => field(name).click()),
     press: (name: string) =>
       act(() => [...place.querySelectorAll('button')].find(button => button.textContent === name)?.click()),
+    open: (name: string) => {
+      const all = [...place.querySelectorAll('summary')];
+      const found =
+        all.find(it => it.textContent?.startsWith(name)) ?? expect.fail(`there is nothing to open: ${name}`);
+      act(() => {
+        (found.parentElement as HTMLDetailsElement).open = true;
+        found.parentElement?.dispatchEvent(new Event('toggle'));
+      });
+    },
   };
 }
 
@@ -131,4 +144,43 @@ test('a link keeps its comments, and a dashboard that is gone is still told', ()
   expect(value('Leads to')).toBe('dashboard gone');
   type('Link text', 'Open it');
   expect(text()).toBe(linked.replace('Open #', 'Open it #'));
+});
+
+const FILTERED = `spec:
+  filters:
+    # Where most of us are
+    - {id: country, from: orders, column: country, default: [CH]} # agreed
+    - id: order # of the shop
+      from: orders
+      column: id
+      after: [country]
+  charts: []
+`;
+
+test('a filter begins with values that the node offers, each as what it is', async () => {
+  const asked: unknown[] = [];
+  vi.stubGlobal('fetch', async (address: string, { body }: RequestInit = {}) => {
+    if (address !== '/v1/charts/values') return new Promise(() => undefined);
+    asked.push(JSON.parse(String(body)));
+    return new Response('{"columns":[],"rows":[[9007199254740993,2],["7",1],[null,1]]}');
+  });
+  const { text, has, click, open, press } = over(FILTERED, (spec, change) => (
+    <FilterForms source={{ generation: 0, spec }} relations={[]} change={change()} />
+  ));
+  open('Chosen at first all');
+  const holds = (sure: () => void) => vi.waitFor(() => act(async () => sure()), { timeout: 20_000 });
+  await holds(() => expect(has('9007199254740993')).toBe(true));
+  expect(asked).toMatchObject([{ filter: 'order', search: '', filters: { country: ['CH'] } }]);
+  click('9007199254740993');
+  click('nothing');
+  const chosen = FILTERED.replace('after: [country]\n', 'after: [country]\n      default: [9007199254740993, null]\n');
+  expect(text()).toBe(chosen);
+  click('9007199254740993');
+  click('7');
+  expect(text()).toContain('      default: [null, "7"]\n');
+  click('nothing');
+  click('7');
+  expect(text()).toBe(FILTERED);
+  press('Clear');
+  expect(text()).toBe(FILTERED.replace(', default: [CH]', ''));
 });
