@@ -331,6 +331,7 @@ function Desk({ begin, resource, kind }: Props & { begin: Start }) {
               <ChartForm
                 key={chart.id}
                 chart={chart}
+                filters={spec.filters ?? []}
                 relations={relations}
                 change={change(...at, 'charts', chosen)}
                 remove={() => remove(chosen)}

@@ -19,7 +19,7 @@ import {
 import { Exact, parse } from '../json.ts';
 import { isNumeric, isTime, quoted, type Relation, relationName } from '../rows.ts';
 import { room } from './layout.ts';
-import type { Chart, Dashboard, Measure, Place, Shape } from './spec.ts';
+import { type Chart, type Dashboard, type Measure, type Place, type Shape, sheetsOf } from './spec.ts';
 
 /** Where in the spec. */
 export type Steps = (string | number)[];
@@ -106,7 +106,7 @@ export function edited(text: string, changes: [at: Steps, value: unknown][]): st
 }
 
 /** Keys whose values stand on one line, as people write them. */
-const SHORT = ['at', 'measures', 'dimensions', 'drill', 'after', 'default', 'link', 'band'];
+const SHORT = ['at', 'measures', 'dimensions', 'drill', 'columns', 'ignores', 'after', 'default', 'link', 'band'];
 
 /** A value as it is written below a key. */
 function node(document: Document, key: unknown, value: unknown): Node {
@@ -250,6 +250,27 @@ export function renamed({ sort, band, bars, link }: Chart, from: string, to: str
   const url = link?.url?.replaceAll(`{${from}}`, () => `{${to}}`);
   if (url !== link?.url) changes.push([['link', 'url'], url]);
   return changes;
+}
+
+/** What changes when a filter is taken away: all that names it, and then the filter. */
+export function unfiltered(spec: Dashboard, index: number): [at: Steps, value: unknown][] {
+  const { filters = [] } = spec;
+  const gone = filters[index]?.id ?? '';
+  const changes: [Steps, unknown][] = [];
+  const listed = (at: Steps, ids: string[] = []) => {
+    const left = ids.filter(id => id !== gone);
+    if (left.length < ids.length) changes.push([at, left.length > 0 ? left : undefined]);
+  };
+  for (const [at, { after }] of filters.entries()) listed(['filters', at, 'after'], after);
+  for (const [sheet, { charts = [] }] of sheetsOf(spec).entries()) {
+    for (const [at, { ignores, columns = {} }] of charts.entries()) {
+      const chart = [...(spec.sheets?.length ? ['sheets', sheet] : []), 'charts', at];
+      listed([...chart, 'ignores'], ignores);
+      const { [gone]: own, ...others } = columns;
+      if (own !== undefined) changes.push([[...chart, 'columns'], Object.keys(others).length > 0 ? others : undefined]);
+    }
+  }
+  return [...changes, [['filters', index], undefined]];
 }
 
 export const AGGREGATES = ['count', 'count distinct', 'sum', 'avg', 'min', 'max', 'expression'] as const;

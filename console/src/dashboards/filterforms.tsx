@@ -1,12 +1,13 @@
-/** The filters of a dashboard as fields. */
+/** The filters of a dashboard as fields, and how they narrow a chart. */
 
 import { quoted, type Relation, relationName } from '../rows.ts';
-import { Entry, Row } from '../ui/fields.tsx';
+import { Check, Entry, Row } from '../ui/fields.tsx';
 import type { Source } from './asking.ts';
 import { read } from './choice.ts';
 import { Picker } from './controls.tsx';
-import { free } from './draft.ts';
-import { type Change, columnsOf, From, some } from './formparts.tsx';
+import { free, unfiltered } from './draft.ts';
+import { type Change, columnsOf, From, some, turned } from './formparts.tsx';
+import type { Chart, Filter } from './spec.ts';
 
 /** The filters of the dashboard. */
 export function FilterForms(props: { source: Source; relations: Relation[]; change: Change }) {
@@ -52,21 +53,15 @@ export function FilterForms(props: { source: Source; relations: Relation[]; chan
               name="Chosen at first"
             />
             {filters.slice(0, index).map(({ id, label }) => (
-              <label key={id} className="check">
-                <input
-                  type="checkbox"
-                  checked={filter.after?.includes(id) ?? false}
-                  onChange={event => {
-                    const after = (filter.after ?? []).filter(it => it !== id);
-                    const next = event.target.checked ? [...after, id] : after;
-                    set('after')(next.length > 0 ? next : undefined);
-                  }}
-                />
-                offers what {label ?? id} leaves
-              </label>
+              <Check
+                key={id}
+                name={`offers what ${label ?? id} leaves`}
+                checked={filter.after?.includes(id) ?? false}
+                set={on => set('after')(turned(filter.after, id, on))}
+              />
             ))}
             <div>
-              <button type="button" className="btn" onClick={() => change([[['filters', index], undefined]])}>
+              <button type="button" className="btn" onClick={() => change(unfiltered(source.spec, index))}>
                 Remove filter
               </button>
             </div>
@@ -79,5 +74,47 @@ export function FilterForms(props: { source: Source; relations: Relation[]; chan
         </button>
       </div>
     </div>
+  );
+}
+
+/** Which filters narrow a chart, and where it has their values. */
+export function Narrowed(props: {
+  filters: Filter[];
+  chart: Chart;
+  set: (key: string) => (value: unknown) => void;
+  among: string[];
+}) {
+  const { filters, chart, set, among } = props;
+  const columns = chart.columns ?? {};
+  const put = (id: string, column: string | undefined) => {
+    const next = { ...columns, [id]: column };
+    set('columns')(Object.values(next).some(it => it !== undefined) ? next : undefined);
+  };
+  return (
+    <Row name="Filters">
+      {filters.map(({ id, label, column }) => {
+        const name = label ?? id;
+        const ignored = chart.ignores?.includes(id) ?? false;
+        return (
+          <div key={id} className="several">
+            <Check
+              name={`narrowed by ${name}`}
+              checked={!ignored}
+              set={on => set('ignores')(turned(chart.ignores, id, !on))}
+            />
+            {!ignored && (
+              <Entry
+                name={`Column of ${name}`}
+                mono
+                placeholder={column}
+                value={columns[id] ?? ''}
+                among={among}
+                set={text => put(id, some(text))}
+              />
+            )}
+          </div>
+        );
+      })}
+    </Row>
   );
 }

@@ -3,7 +3,7 @@ import { act, type ReactNode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { queries, RESOURCES } from '../api.ts';
-import { edited, specOf } from './draft.ts';
+import { edited, specOf, unfiltered } from './draft.ts';
 import { FilterForms } from './filterforms.tsx';
 import { ChartForm } from './form.tsx';
 import type { Change } from './formparts.tsx';
@@ -82,6 +82,7 @@ const chartForm: Form = (spec, change) => {
     chart && (
       <ChartForm
         chart={chart}
+        filters={spec.filters ?? []}
         relations={[]}
         change={change('charts', 0)}
         remove={() => undefined}
@@ -183,4 +184,80 @@ test('a filter begins with values that the node offers, each as what it is', asy
   expect(text()).toBe(FILTERED);
   press('Clear');
   expect(text()).toBe(FILTERED.replace(', default: [CH]', ''));
+});
+
+const NARROWED = `spec:
+  filters:
+    - {id: country, label: Country, from: orders, column: country}
+    - {id: city, from: orders, column: city, after: [country]}
+  charts:
+    - id: visits # of the page
+      type: kpi
+      from: visits
+`;
+
+test('a chart has the values of a filter elsewhere, or is not narrowed by it', () => {
+  const { text, has, click, type } = over(NARROWED, chartForm);
+  type('Column of Country', 'land');
+  expect(text()).toBe(`${NARROWED}      columns: {country: land}\n`);
+  type('Column of city', 'town');
+  type('Column of Country', '');
+  expect(text()).toBe(`${NARROWED}      columns: {city: town}\n`);
+  type('Column of city', '');
+  click('narrowed by Country');
+  expect(text()).toBe(`${NARROWED}      ignores: [country]\n`);
+  expect([has('Column of Country'), has('Column of city')]).toEqual([false, true]);
+  click('narrowed by city');
+  click('narrowed by Country');
+  expect(text()).toBe(`${NARROWED}      ignores: [city]\n`);
+  click('narrowed by city');
+  expect(text()).toBe(NARROWED);
+});
+
+test('what a chart says of filters keeps its comments', () => {
+  const begin = `${NARROWED}      columns:
+        # Of the visitor, not of the order
+        country: land # two letters
+        city: town
+      ignores:
+        - city # not told by the page
+`;
+  const { text, type, click } = over(begin, chartForm);
+  type('Column of Country', 'v.land');
+  click('narrowed by Country');
+  const after = begin.replace('land #', 'v.land #');
+  expect(text()).toBe(`${after}        - country\n`);
+});
+
+test('a filter that is removed is named nowhere any more', () => {
+  const rest = (ignores: string) => `  charts:
+    - id: a # the first
+      type: kpi
+      from: orders${ignores}
+    - {id: b, type: kpi, from: orders, columns: {city: town}}
+`;
+  const begin = `spec:
+  filters:
+    - {id: country, from: orders, column: country}
+    - {id: city, from: orders, column: city, after: [country]} # below the country
+${rest('\n      ignores: [country]').replace('{city', '{country: land, city')}`;
+  const { text, press } = over(begin, (spec, change) => (
+    <FilterForms source={{ generation: 0, spec }} relations={[]} change={change()} />
+  ));
+  press('Remove filter');
+  expect(text()).toBe(`spec:
+  filters:
+    - {id: city, from: orders, column: city} # below the country
+${rest('')}`);
+  const sheets: Dashboard = {
+    filters: [{ id: 'country', from: 'orders', column: 'country' }],
+    sheets: [
+      { id: 'one', charts: [] },
+      { id: 'two', charts: [{ id: 'a', type: 'kpi', from: 'orders', columns: { country: 'land' } }] },
+    ],
+  };
+  expect(unfiltered(sheets, 0)).toEqual([
+    [['sheets', 1, 'charts', 0, 'columns'], undefined],
+    [['filters', 0], undefined],
+  ]);
 });

@@ -2,11 +2,12 @@
 
 import { GRAINS } from '../charts/grain.ts';
 import type { Relation } from '../rows.ts';
-import { Choose, Entry, Later, Row } from '../ui/fields.tsx';
+import { Check, Choose, Entry, Later, Row } from '../ui/fields.tsx';
 import { AGGREGATES, type Aggregate, expression, free, renamed, taken } from './draft.ts';
+import { Narrowed } from './filterforms.tsx';
 import { type Change, columnsOf, From, number, Several, some } from './formparts.tsx';
 import { LinkForm } from './linkform.tsx';
-import { axesOf, type Chart, type Dashboard, type Measure, SHAPES } from './spec.ts';
+import { axesOf, type Chart, type Dashboard, type Filter, type Measure, SHAPES } from './spec.ts';
 
 function Measures(props: {
   values: Measure[];
@@ -131,16 +132,7 @@ const EARLIER: Record<string, string> = {
 function Beside({ chart, set }: { chart: Chart; set: (key: string) => (value: unknown) => void }) {
   const { type, totals = false, compare = '' } = chart;
   if (type === 'table' || type === 'pivot') {
-    return (
-      <label className="check">
-        <input
-          type="checkbox"
-          checked={totals}
-          onChange={event => set('totals')(event.target.checked ? true : undefined)}
-        />
-        Totals
-      </label>
-    );
+    return <Check name="Totals" checked={totals} set={on => set('totals')(on || undefined)} />;
   }
   if (type !== 'kpi') return null;
   return (
@@ -158,6 +150,8 @@ function Beside({ chart, set }: { chart: Chart; set: (key: string) => (value: un
 /** One chart. */
 export function ChartForm(props: {
   chart: Chart;
+  /** Those of the dashboard. */
+  filters: Filter[];
   relations: Relation[];
   change: Change;
   remove: () => void;
@@ -166,7 +160,7 @@ export function ChartForm(props: {
   sheet: number;
   send: (sheet: number) => void;
 }) {
-  const { chart, relations, change, remove, sheets, sheet, send } = props;
+  const { chart, filters, relations, change, remove, sheets, sheet, send } = props;
   const columns = columnsOf(relations, chart.from);
   const set = (key: string) => (value: unknown) => change([[[key], value]]);
   const axes = [...(chart.drill ?? []), ...axesOf(chart, 0)];
@@ -230,6 +224,7 @@ export function ChartForm(props: {
         value={chart.where ?? ''}
         set={text => set('where')(some(text))}
       />
+      {filters.length > 0 && <Narrowed filters={filters} chart={chart} set={set} among={columns} />}
       <Row name="Drill down">
         <Several
           label="Level"

@@ -13,6 +13,13 @@ export const some = (text: string) => text.trim() || undefined;
 /** A text that is no number goes into the YAML as it is: the node says what is wrong with it, and nothing is lost. */
 export const number = (text: string) => (Number.isNaN(Number(text)) ? text : text.trim() ? Number(text) : undefined);
 
+/** Texts with one of them or without it; nothing where none is left. */
+export function turned(texts: string[] = [], one: string, on: boolean): string[] | undefined {
+  const others = texts.filter(it => it !== one);
+  const next = on ? [...others, one] : others;
+  return next.length > 0 ? next : undefined;
+}
+
 /** Columns of what a chart or filter is about, as far as that is known: of a query it is not. */
 export function columnsOf(relations: Relation[], from: string): string[] {
   const found = relations.find(relation => relationName(relation) === from || `public.${relation.name}` === from);
