@@ -5,7 +5,7 @@ import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { queries, RESOURCES } from '../api.ts';
 import { edited, specOf, unfiltered } from './draft.ts';
 import { FilterForms } from './filterforms.tsx';
-import { ChartForm } from './form.tsx';
+import { ChartForm, DashboardForm } from './form.tsx';
 import type { Change } from './formparts.tsx';
 import type { Dashboard } from './spec.ts';
 
@@ -260,4 +260,13 @@ ${rest('')}`);
     [['sheets', 1, 'charts', 0, 'columns'], undefined],
     [['filters', 0], undefined],
   ]);
+});
+
+test('a dashboard says who answers for it', () => {
+  const begin = 'spec:\n  title: Sales # on the wall\n';
+  const { text, type } = over(begin, (spec, change) => <DashboardForm spec={spec} change={change()} />);
+  type('Owner', 'Shop team');
+  expect(text()).toBe(`${begin}  owner: Shop team\n`);
+  type('Owner', ' ');
+  expect(text()).toBe(begin);
 });

@@ -271,6 +271,7 @@ export function DashboardForm({ spec, change }: { spec: Dashboard; change: Chang
     <div className="form">
       <Entry name="Title" value={spec.title ?? ''} set={text => set('title')(some(text))} />
       <Entry name="Description" value={spec.description ?? ''} set={text => set('description')(some(text))} />
+      <Entry name="Owner" value={spec.owner ?? ''} set={text => set('owner')(some(text))} />
       <Entry
         name="Looks back"
         placeholder="all times"
