@@ -63,7 +63,12 @@ function over(begin: string, form: Form) {
     },
     click: (name: string) => act(() => field(name).click()),
     press: (name: string) =>
-      act(() => [...place.querySelectorAll('button')].find(button => button.textContent === name)?.click()),
+      act(() => {
+        const found = [...place.querySelectorAll('button')].find(it =>
+          [it.getAttribute('aria-label'), it.textContent].includes(name),
+        );
+        (found ?? expect.fail(`there is no button ${name}`)).click();
+      }),
     open: (name: string) => {
       const all = [...place.querySelectorAll('summary')];
       const found =
@@ -269,4 +274,36 @@ test('a dashboard says who answers for it', () => {
   expect(text()).toBe(`${begin}  owner: Shop team\n`);
   type('Owner', ' ');
   expect(text()).toBe(begin);
+});
+
+test('columns and measures change their order, each with its comments', () => {
+  const begin = `spec:
+  charts:
+    - id: sales
+      type: pivot
+      from: orders
+      dimensions: [city, kind]
+      measures:
+        - {name: orders, expr: count(*)}
+        # With VAT
+        - {name: revenue, expr: sum(amount)} # exact
+`;
+  const { text, press } = over(begin, chartForm);
+  press('Move kind up');
+  press('Move city up');
+  press('Move city up');
+  expect(text()).toBe(begin);
+  press('Move kind up');
+  press('Move revenue up');
+  expect(text()).toBe(`spec:
+  charts:
+    - id: sales
+      type: pivot
+      from: orders
+      dimensions: [kind, city]
+      measures:
+        # With VAT
+        - {name: revenue, expr: sum(amount)} # exact
+        - {name: orders, expr: count(*)}
+`);
 });

@@ -5,7 +5,7 @@ import type { Relation } from '../rows.ts';
 import { Check, Choose, Entry, Later, Row } from '../ui/fields.tsx';
 import { AGGREGATES, type Aggregate, expression, free, renamed, taken } from './draft.ts';
 import { Narrowed } from './filterforms.tsx';
-import { type Change, columnsOf, From, number, Several, some } from './formparts.tsx';
+import { type Change, columnsOf, Earlier, From, number, Several, some } from './formparts.tsx';
 import { LinkForm } from './linkform.tsx';
 import { axesOf, type Chart, type Dashboard, type Filter, type Measure, SHAPES } from './spec.ts';
 
@@ -44,6 +44,7 @@ function Measures(props: {
                   if (name) rename(next, measure.name, name);
                 }}
               />
+              <Earlier values={values} index={index} name={measure.name} set={set} />
               <button
                 type="button"
                 className="btn bare icon"

@@ -47,6 +47,27 @@ export function From({ value, set, relations }: { value: string; set: (from: str
   );
 }
 
+/** Brings one of some values before the one in front of it: the order of columns, series and levels. */
+export function Earlier<T>(props: { values: T[]; index: number; name: string; set: (values: T[]) => void }) {
+  const { values, index, name, set } = props;
+  const forth = () => {
+    const next = [...values];
+    next.splice(index - 1, 0, ...next.splice(index, 1));
+    set(next);
+  };
+  return (
+    <button
+      type="button"
+      className="btn bare icon"
+      aria-label={`Move ${name} up`}
+      disabled={index === 0}
+      onClick={forth}
+    >
+      ↑
+    </button>
+  );
+}
+
 /** Some texts, each in a field of its own. */
 export function Several(props: {
   label: string;
@@ -70,6 +91,7 @@ export function Several(props: {
             among={among}
             set={text => put(index, text)}
           />
+          <Earlier values={values} index={index} name={value} set={set} />
           <button type="button" className="btn bare icon" aria-label={`Remove ${value}`} onClick={() => put(index, '')}>
             ×
           </button>
