@@ -19,6 +19,7 @@ import {
   chartsOf,
   type Dashboard,
   filterOf,
+  handed,
   linked,
   millis,
   type Place,
@@ -130,6 +131,17 @@ test('axes follow the level, and columns lead to their filters', () => {
   expect(filterOf(DASHBOARD, chart('a'), 'land')?.id).toBe('country');
   expect(filterOf(DASHBOARD, chart('a', { columns: { country: 'c.land' } }), 'c.land')?.id).toBe('country');
   expect(filterOf(DASHBOARD, chart('a', { ignores: ['country'] }), 'land')).toBeUndefined();
+});
+
+test('columns of a chart set the filters of another dashboard that have their names', () => {
+  const there: Dashboard = { filters: ['city', 'country', 'year'].map(id => ({ id, from: 'stores', column: id })) };
+  const columns = ['land', 'at', 'city'];
+  expect(handed(there, DASHBOARD, chart('a'), columns)).toEqual([
+    ['country', 0],
+    ['city', 2],
+  ]);
+  expect(handed(there, DASHBOARD, chart('a', { ignores: ['country'] }), columns)).toEqual([['city', 2]]);
+  expect(handed({}, DASHBOARD, chart('a'), columns)).toEqual([]);
 });
 
 test('times are cut in UTC, whatever an answer leaves out', () => {

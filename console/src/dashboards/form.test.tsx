@@ -54,6 +54,7 @@ function over(begin: string, form: Form) {
   };
   return {
     text: () => text,
+    says: () => place.textContent,
     has: (name: string) => find(name) !== undefined,
     value: (name: string) => field(name).value,
     choose: (name: string, value: string) => put(field(name), value, 'change'),
@@ -107,6 +108,11 @@ const dashboard = (name: string, spec: Dashboard) => ({
   status: { ready: 'true' },
 });
 
+const STORES = dashboard('stores', {
+  title: 'All stores',
+  filters: [{ id: 'city', label: 'Town', from: 'stores', column: 'town' }],
+});
+
 const LINKED = `spec:
   # For the shop
   charts:
@@ -117,15 +123,17 @@ const LINKED = `spec:
 `;
 
 test('a row leads to another dashboard or to an address, under a text of its own', () => {
-  queries.setQueryData(RESOURCES, [dashboard('stores', { title: 'All stores' }), dashboard('visits', {})]);
-  const { text, has, value, choose, type } = over(LINKED, chartForm);
+  queries.setQueryData(RESOURCES, [STORES, dashboard('visits', {})]);
+  const { text, says, has, value, choose, type } = over(LINKED, chartForm);
   expect([value('Leads to'), has('Address'), has('Link text')]).toEqual(['', false, false]);
   choose('Leads to', 'dashboard stores');
   expect(text()).toBe(`${LINKED}      link: {dashboard: stores}\n`);
+  expect(says()).toContain("Opens it with the row's value of Town.");
   type('Link text', 'Look at the store');
   expect(text()).toBe(`${LINKED}      link: {dashboard: stores, label: Look at the store}\n`);
   choose('Leads to', 'dashboard visits');
   expect(text()).toBe(`${LINKED}      link: {dashboard: visits, label: Look at the store}\n`);
+  expect(says()).toContain('No value of the row is a filter there');
   // Nothing is lost before there is an address.
   choose('Leads to', 'url');
   expect(text()).toContain('{dashboard: visits, label: Look at the store}');

@@ -255,7 +255,7 @@ export function ChartForm(props: {
       />
       <Beside chart={chart} set={set} />
       {(chart.type === 'line' || chart.type === 'area') && <Behind chart={chart} set={set} />}
-      <LinkForm link={chart.link} set={set('link')} />
+      <LinkForm chart={chart} filters={filters} set={set('link')} />
       <div>
         <button type="button" className="btn danger" onClick={remove}>
           Remove chart
