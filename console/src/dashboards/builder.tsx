@@ -13,7 +13,9 @@ import { SHEET, useChoice } from './choice.ts';
 import { Controls } from './controls.tsx';
 import { added, edited, fresh, placed, specOf } from './draft.ts';
 import { type Start, start, useDraft } from './drafting.ts';
-import { type Change, ChartForm, DashboardForm, FilterForms } from './form.tsx';
+import { FilterForms } from './filterforms.tsx';
+import { ChartForm, DashboardForm } from './form.tsx';
+import type { Change } from './formparts.tsx';
 import { COLUMNS, GAP, ROW as HEIGHT, moved, places } from './layout.ts';
 import { Actions, Popover } from './menu.tsx';
 import { overtaken } from './shared.ts';
@@ -329,6 +331,7 @@ function Desk({ begin, resource, kind }: Props & { begin: Start }) {
               <ChartForm
                 key={chart.id}
                 chart={chart}
+                filters={spec.filters ?? []}
                 relations={relations}
                 change={change(...at, 'charts', chosen)}
                 remove={() => remove(chosen)}
@@ -356,7 +359,7 @@ function Desk({ begin, resource, kind }: Props & { begin: Start }) {
                 <SheetForms spec={spec} text={draft.text} put={put} show={show} />
               </Panel>
               <Panel title="Filters" body>
-                <FilterForms filters={spec.filters ?? []} relations={relations} change={change()} />
+                <FilterForms source={source} relations={relations} change={change()} />
               </Panel>
               <Panel
                 title="YAML"

@@ -46,8 +46,32 @@ const named = (value: unknown) => (value === null ? 'nothing' : shown(value) || 
 const among = (values: unknown[], value: unknown) => values.some(other => key([other]) === key([value]));
 
 function FilterControl({ source, filter, choice }: { source: Source; filter: Filter; choice: Choice }) {
-  const chosen = choice.filters[filter.id] ?? [];
-  const label = filter.label ?? filter.id;
+  return (
+    <Picker
+      source={source}
+      filter={filter}
+      choice={choice}
+      chosen={choice.filters[filter.id] ?? []}
+      set={values => choose.filter(filter.id, values)}
+      name={filter.label ?? filter.id}
+    />
+  );
+}
+
+interface PickerProps {
+  source: Source;
+  filter: Filter;
+  /** What narrows the values that are offered. */
+  choice: Choice;
+  chosen: unknown[];
+  set: (values: unknown[]) => void;
+  /** What the values are called that are chosen. */
+  name: string;
+}
+
+/** Values of a filter to choose from. */
+export function Picker(props: PickerProps) {
+  const { chosen, name } = props;
   const [first] = chosen;
   const says = chosen.length === 0 ? 'all' : chosen.length === 1 ? named(first) : `${chosen.length} values`;
   return (
@@ -55,17 +79,16 @@ function FilterControl({ source, filter, choice }: { source: Source; filter: Fil
       className={chosen.length > 0 ? 'on' : ''}
       label={
         <>
-          <span className="muted">{label}</span> <span className="clip">{says}</span>
+          <span className="muted">{name}</span> <span className="clip">{says}</span>
         </>
       }
     >
-      <Values source={source} filter={filter} choice={choice} chosen={chosen} label={label} />
+      <Values {...props} />
     </Popover>
   );
 }
 
-function Values(props: { source: Source; filter: Filter; choice: Choice; chosen: unknown[]; label: string }) {
-  const { source, filter, choice, chosen, label } = props;
+function Values({ source, filter, choice, chosen, set, name }: PickerProps) {
   const [words, setWords] = useState('');
   const [search, setSearch] = useState('');
   const [open, setOpen] = useState(false);
@@ -78,14 +101,13 @@ function Values(props: { source: Source; filter: Filter; choice: Choice; chosen:
   // What is chosen stays in sight, although what is offered may have changed.
   const rest = chosen.filter(value => !among(offered, value));
   const has = (value: unknown) => among(chosen, value);
-  const turn = (value: unknown) =>
-    choose.filter(filter.id, has(value) ? chosen.filter(it => !among([value], it)) : [...chosen, value]);
+  const turn = (value: unknown) => set(has(value) ? chosen.filter(it => !among([value], it)) : [...chosen, value]);
   return (
     <div className="values" ref={element => (element ? watch(element, setOpen) : undefined)}>
       <input
         className="field wide"
         type="search"
-        aria-label={`Search ${label}`}
+        aria-label={`Search ${name}`}
         placeholder="Search"
         value={words}
         onChange={event => setWords(event.target.value)}
@@ -93,7 +115,7 @@ function Values(props: { source: Source; filter: Filter; choice: Choice; chosen:
       {error && <Trouble error={error} />}
       {open && !data && !error && <Loading />}
       <fieldset className="value-list">
-        <legend className="hidden">{label}</legend>
+        <legend className="hidden">{name}</legend>
         {[...rest, ...offered].map(value => (
           <label key={`${typeof value} ${shown(value)}`} className="check">
             <input type="checkbox" checked={has(value)} onChange={() => turn(value)} />
@@ -103,7 +125,7 @@ function Values(props: { source: Source; filter: Filter; choice: Choice; chosen:
         {data && offered.length === 0 && <span className="muted">no such value</span>}
         {offered.length >= VALUES_MAX && <span className="muted">more: search for a part of it</span>}
       </fieldset>
-      <button type="button" className="btn" disabled={chosen.length === 0} onClick={() => choose.filter(filter.id, [])}>
+      <button type="button" className="btn" disabled={chosen.length === 0} onClick={() => set([])}>
         Clear
       </button>
     </div>

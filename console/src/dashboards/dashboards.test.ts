@@ -3,7 +3,7 @@ import { renderToStaticMarkup } from 'react-dom/server';
 import { expect, test } from 'vitest';
 import { type Drawing, draw, figure, type Look, undrawn } from '../charts/drawing.ts';
 import { filled, piece } from '../charts/grain.ts';
-import { Exact } from '../json.ts';
+import { Exact, write } from '../json.ts';
 import type { Answer, Relation } from '../rows.ts';
 import { csv, quoted } from '../rows.ts';
 import { type Drawn, ofChart, ofFilter } from './asking.ts';
@@ -19,6 +19,7 @@ import {
   chartsOf,
   type Dashboard,
   filterOf,
+  handed,
   linked,
   millis,
   type Place,
@@ -130,6 +131,17 @@ test('axes follow the level, and columns lead to their filters', () => {
   expect(filterOf(DASHBOARD, chart('a'), 'land')?.id).toBe('country');
   expect(filterOf(DASHBOARD, chart('a', { columns: { country: 'c.land' } }), 'c.land')?.id).toBe('country');
   expect(filterOf(DASHBOARD, chart('a', { ignores: ['country'] }), 'land')).toBeUndefined();
+});
+
+test('columns of a chart set the filters of another dashboard that have their names', () => {
+  const there: Dashboard = { filters: ['city', 'country', 'year'].map(id => ({ id, from: 'stores', column: id })) };
+  const columns = ['land', 'at', 'city'];
+  expect(handed(there, DASHBOARD, chart('a'), columns)).toEqual([
+    ['country', 0],
+    ['city', 2],
+  ]);
+  expect(handed(there, DASHBOARD, chart('a', { ignores: ['country'] }), columns)).toEqual([['city', 2]]);
+  expect(handed({}, DASHBOARD, chart('a'), columns)).toEqual([]);
 });
 
 test('times are cut in UTC, whatever an answer leaves out', () => {
@@ -246,6 +258,23 @@ test('what a form does not change keeps its comments and stays as it is written'
   ]);
   expect(renamed(drawn, 'orders', 'n').at(-1)).toEqual([['bars'], 'n']);
   expect(renamed(drawn, 'n', 'm')).toEqual([]);
+});
+
+test('integers that JavaScript would round stay what they are', () => {
+  const text = `spec:
+  filters:
+    - {id: order, from: orders, column: id, default: [9007199254740993, -12345678901234567890, 1234567890123456]}
+  charts: []
+`;
+  const titled = edited(text, [[['spec', 'title'], 'Orders']]);
+  expect(titled).toBe(`${text}  title: Orders\n`);
+  const [filter] = specOf(titled).spec.filters ?? [];
+  expect(write(filter?.default)).toBe('[9007199254740993,-12345678901234567890,1234567890123456]');
+  const chosen = [new Exact('9007199254740995'), null, 'a', 2];
+  const at = ['spec', 'filters', 0, 'default'];
+  expect(edited(text, [[at, chosen]])).toContain('default: [9007199254740995, null, a, 2]}');
+  expect(edited(text, [[at, filter?.default]])).toBe(text);
+  expect(sheetAdded(text).text).toContain('9007199254740993');
 });
 
 const SHEETS = `# Of the shop team

@@ -3,16 +3,44 @@
  * so that comments and the order of keys stay. Pure, but for the place where a browser keeps it.
  */
 
-import { Document, isCollection, isMap, isNode, isScalar, isSeq, type Node, parseDocument, visit } from 'yaml';
+import {
+  Document,
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  type Node,
+  parseDocument,
+  type ScalarTag,
+  type Tags,
+  visit,
+} from 'yaml';
+import { Exact, parse } from '../json.ts';
 import { isNumeric, isTime, quoted, type Relation, relationName } from '../rows.ts';
 import { room } from './layout.ts';
-import type { Chart, Dashboard, Measure, Place, Shape } from './spec.ts';
+import { type Chart, type Dashboard, type Measure, type Place, type Shape, sheetsOf } from './spec.ts';
 
 /** Where in the spec. */
 export type Steps = (string | number)[];
 
 /** How texts are written. */
 export const WRITTEN = { lineWidth: 120, flowCollectionPadding: false } as const;
+
+/** Integers that JavaScript would round stay as they are written, also where nobody changes them. */
+const LONG: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  test: /^-?[1-9][0-9]{15,}$/,
+  identify: value => value instanceof Exact,
+  resolve: parse,
+  stringify: ({ value }) => String(value),
+};
+
+/** A text, read. */
+export function parsed(text: string): Document.Parsed {
+  return parseDocument(text, { customTags: (tags: Tags) => [LONG, ...tags] });
+}
 
 /** The text of a dashboard without charts. */
 export function blank(name: string): string {
@@ -27,7 +55,7 @@ export function blank(name: string): string {
 
 /** The spec in a text, or why it cannot be read. */
 export function specOf(text: string): { spec: Dashboard; name: string; wrong?: string } {
-  const document = parseDocument(text);
+  const document = parsed(text);
   const [error] = document.errors;
   if (error) return { spec: {}, name: '', wrong: error.message };
   const whole = document.toJS() as { metadata?: { name?: string }; spec?: Dashboard } | null;
@@ -36,7 +64,7 @@ export function specOf(text: string): { spec: Dashboard; name: string; wrong?: s
 
 /** A text whose parts can change their places: what is said once and named elsewhere stands there as well. */
 export function loose(text: string): Document {
-  const document = parseDocument(text);
+  const document = parsed(text);
   visit(document, {
     Alias: (_, alias) => {
       const copy = alias.resolve(document)?.clone() as Node | undefined;
@@ -68,7 +96,7 @@ function names(document: Document, at: Steps): boolean {
  * written, with its comments.
  */
 export function edited(text: string, changes: [at: Steps, value: unknown][]): string {
-  const strict = parseDocument(text);
+  const strict = parsed(text);
   const document = changes.some(([at]) => names(strict, at)) ? loose(text) : strict;
   for (const [at, value] of changes) {
     if (value === undefined) document.deleteIn(at);
@@ -78,7 +106,7 @@ export function edited(text: string, changes: [at: Steps, value: unknown][]): st
 }
 
 /** Keys whose values stand on one line, as people write them. */
-const SHORT = ['at', 'measures', 'dimensions', 'drill', 'after', 'default', 'link', 'band'];
+const SHORT = ['at', 'measures', 'dimensions', 'drill', 'columns', 'ignores', 'after', 'default', 'link', 'band'];
 
 /** A value as it is written below a key. */
 function node(document: Document, key: unknown, value: unknown): Node {
@@ -142,7 +170,7 @@ export function added(text: string, chart: Chart, at: Steps = []): string {
 
 /** The charts under a place in the spec. */
 function chartsAt(text: string, at: Steps): Chart[] {
-  const charts: unknown = parseDocument(text).getIn(['spec', ...at, 'charts']);
+  const charts: unknown = parsed(text).getIn(['spec', ...at, 'charts']);
   return isCollection(charts) ? (charts.toJSON() as Chart[]) : [];
 }
 
@@ -222,6 +250,27 @@ export function renamed({ sort, band, bars, link }: Chart, from: string, to: str
   const url = link?.url?.replaceAll(`{${from}}`, () => `{${to}}`);
   if (url !== link?.url) changes.push([['link', 'url'], url]);
   return changes;
+}
+
+/** What changes when a filter is taken away: all that names it, and then the filter. */
+export function unfiltered(spec: Dashboard, index: number): [at: Steps, value: unknown][] {
+  const { filters = [] } = spec;
+  const gone = filters[index]?.id ?? '';
+  const changes: [Steps, unknown][] = [];
+  const listed = (at: Steps, ids: string[] = []) => {
+    const left = ids.filter(id => id !== gone);
+    if (left.length < ids.length) changes.push([at, left.length > 0 ? left : undefined]);
+  };
+  for (const [at, { after }] of filters.entries()) listed(['filters', at, 'after'], after);
+  for (const [sheet, { charts = [] }] of sheetsOf(spec).entries()) {
+    for (const [at, { ignores, columns = {} }] of charts.entries()) {
+      const chart = [...(spec.sheets?.length ? ['sheets', sheet] : []), 'charts', at];
+      listed([...chart, 'ignores'], ignores);
+      const { [gone]: own, ...others } = columns;
+      if (own !== undefined) changes.push([[...chart, 'columns'], Object.keys(others).length > 0 ? others : undefined]);
+    }
+  }
+  return [...changes, [['filters', index], undefined]];
 }
 
 export const AGGREGATES = ['count', 'count distinct', 'sum', 'avg', 'min', 'max', 'expression'] as const;

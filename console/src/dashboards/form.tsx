@@ -1,86 +1,13 @@
-/** What can be said of a chart, a filter and the dashboard, as fields. Each change is a change of the YAML. */
+/** What can be said of a chart and of the dashboard, as fields. Each change is a change of the YAML. */
 
-import { useState } from 'react';
 import { GRAINS } from '../charts/grain.ts';
-import { quoted, type Relation, relationName } from '../rows.ts';
-import { Choose, Entry, Later, LaterText, Row } from '../ui/fields.tsx';
-import { AGGREGATES, type Aggregate, expression, free, renamed, type Steps, taken } from './draft.ts';
+import type { Relation } from '../rows.ts';
+import { Check, Choose, Entry, Later, Row } from '../ui/fields.tsx';
+import { AGGREGATES, type Aggregate, expression, free, renamed, taken } from './draft.ts';
+import { Narrowed } from './filterforms.tsx';
+import { type Change, columnsOf, Earlier, From, number, Several, some } from './formparts.tsx';
+import { LinkForm } from './linkform.tsx';
 import { axesOf, type Chart, type Dashboard, type Filter, type Measure, SHAPES } from './spec.ts';
-
-/** Changes keys of what a form is about; a value that is undefined takes its key away. */
-export type Change = (changes: [at: Steps, value: unknown][]) => void;
-
-const some = (text: string) => text.trim() || undefined;
-/** A text that is no number goes into the YAML as it is: the node says what is wrong with it, and nothing is lost. */
-const number = (text: string) => (Number.isNaN(Number(text)) ? text : text.trim() ? Number(text) : undefined);
-
-/** Columns of what a chart or filter is about, as far as that is known: of a query it is not. */
-function columnsOf(relations: Relation[], from: string): string[] {
-  const found = relations.find(relation => relationName(relation) === from || `public.${relation.name}` === from);
-  return found?.columns.map(column => quoted(column.name)) ?? [];
-}
-
-/** Where rows come from: a relation, or a query. */
-function From({ value, set, relations }: { value: string; set: (from: string) => void; relations: Relation[] }) {
-  const names = relations.map(relationName);
-  const [meant, setMeant] = useState(false);
-  const query = meant || (names.length > 0 && !names.includes(value));
-  return (
-    <>
-      <Choose
-        label="Data"
-        value={query ? '' : value}
-        set={name => {
-          setMeant(name === '');
-          set(name || `SELECT * FROM ${value}`);
-        }}
-        options={[...names.map((name): [string, string] => [name, name]), ['', 'a query …']]}
-      />
-      {query && <LaterText label="Query" rows={4} value={value} set={set} />}
-    </>
-  );
-}
-
-/** Some texts, each in a field of its own. */
-function Several(props: {
-  label: string;
-  values: string[];
-  set: (values: string[] | undefined) => void;
-  among: string[];
-}) {
-  const { label, values, set, among } = props;
-  const put = (index: number, value: string) => {
-    const next = values.map((it, at) => (at === index ? value.trim() : it)).filter(Boolean);
-    set(next.length > 0 ? next : undefined);
-  };
-  return (
-    <div className="several">
-      {values.map((value, index) => (
-        <div className="bar" key={value}>
-          <Later
-            className="wide mono"
-            label={`${label} ${index + 1}`}
-            value={value}
-            among={among}
-            set={text => put(index, text)}
-          />
-          <button type="button" className="btn bare icon" aria-label={`Remove ${value}`} onClick={() => put(index, '')}>
-            ×
-          </button>
-        </div>
-      ))}
-      <Later
-        key={values.length}
-        className="wide mono"
-        label={`Add ${label.toLowerCase()}`}
-        placeholder="add a column or an expression"
-        value=""
-        among={among}
-        set={text => text.trim() && set([...values, text.trim()])}
-      />
-    </div>
-  );
-}
 
 function Measures(props: {
   values: Measure[];
@@ -117,6 +44,7 @@ function Measures(props: {
                   if (name) rename(next, measure.name, name);
                 }}
               />
+              <Earlier values={values} index={index} name={measure.name} set={set} />
               <button
                 type="button"
                 className="btn bare icon"
@@ -205,16 +133,7 @@ const EARLIER: Record<string, string> = {
 function Beside({ chart, set }: { chart: Chart; set: (key: string) => (value: unknown) => void }) {
   const { type, totals = false, compare = '' } = chart;
   if (type === 'table' || type === 'pivot') {
-    return (
-      <label className="check">
-        <input
-          type="checkbox"
-          checked={totals}
-          onChange={event => set('totals')(event.target.checked ? true : undefined)}
-        />
-        Totals
-      </label>
-    );
+    return <Check name="Totals" checked={totals} set={on => set('totals')(on || undefined)} />;
   }
   if (type !== 'kpi') return null;
   return (
@@ -232,6 +151,8 @@ function Beside({ chart, set }: { chart: Chart; set: (key: string) => (value: un
 /** One chart. */
 export function ChartForm(props: {
   chart: Chart;
+  /** Those of the dashboard. */
+  filters: Filter[];
   relations: Relation[];
   change: Change;
   remove: () => void;
@@ -240,7 +161,7 @@ export function ChartForm(props: {
   sheet: number;
   send: (sheet: number) => void;
 }) {
-  const { chart, relations, change, remove, sheets, sheet, send } = props;
+  const { chart, filters, relations, change, remove, sheets, sheet, send } = props;
   const columns = columnsOf(relations, chart.from);
   const set = (key: string) => (value: unknown) => change([[[key], value]]);
   const axes = [...(chart.drill ?? []), ...axesOf(chart, 0)];
@@ -304,6 +225,7 @@ export function ChartForm(props: {
         value={chart.where ?? ''}
         set={text => set('where')(some(text))}
       />
+      {filters.length > 0 && <Narrowed filters={filters} chart={chart} set={set} among={columns} />}
       <Row name="Drill down">
         <Several
           label="Level"
@@ -333,79 +255,10 @@ export function ChartForm(props: {
       />
       <Beside chart={chart} set={set} />
       {(chart.type === 'line' || chart.type === 'area') && <Behind chart={chart} set={set} />}
-      <Entry
-        name="Link"
-        mono
-        placeholder={chart.link?.dashboard ? `dashboard ${chart.link.dashboard}` : 'https://shop.example/{column}'}
-        value={chart.link?.url ?? ''}
-        set={text => set('link')(some(text) && { ...chart.link, dashboard: undefined, url: text.trim() })}
-      />
+      <LinkForm chart={chart} filters={filters} set={set('link')} />
       <div>
         <button type="button" className="btn danger" onClick={remove}>
           Remove chart
-        </button>
-      </div>
-    </div>
-  );
-}
-
-/** The filters of the dashboard. */
-export function FilterForms(props: { filters: Filter[]; relations: Relation[]; change: Change }) {
-  const { filters, relations, change } = props;
-  const add = () => {
-    const [relation] = relations;
-    if (!relation) return;
-    const column = quoted((relation.columns.find(it => it.type === 'text') ?? relation.columns[0])?.name ?? 'key');
-    const id = free(
-      column.replace(/\W/g, '') || 'filter',
-      filters.map(filter => filter.id),
-    );
-    const filter = { id, from: relationName(relation), column };
-    change(filters.length === 0 ? [[['filters'], [filter]]] : [[['filters', filters.length], filter]]);
-  };
-  return (
-    <div className="form">
-      {filters.map((filter, index) => {
-        const set = (key: string) => (value: unknown) => change([[['filters', index, key], value]]);
-        return (
-          <fieldset key={filter.id} className="group">
-            <legend>{filter.label ?? filter.id}</legend>
-            <Entry name="Label" value={filter.label ?? ''} set={text => set('label')(some(text))} />
-            <Row name="Data">
-              <From value={filter.from} set={set('from')} relations={relations} />
-            </Row>
-            <Entry
-              name="Column"
-              mono
-              value={filter.column}
-              among={columnsOf(relations, filter.from)}
-              set={text => some(text) && set('column')(text.trim())}
-            />
-            {filters.slice(0, index).map(({ id, label }) => (
-              <label key={id} className="check">
-                <input
-                  type="checkbox"
-                  checked={filter.after?.includes(id) ?? false}
-                  onChange={event => {
-                    const after = (filter.after ?? []).filter(it => it !== id);
-                    const next = event.target.checked ? [...after, id] : after;
-                    set('after')(next.length > 0 ? next : undefined);
-                  }}
-                />
-                offers what {label ?? id} leaves
-              </label>
-            ))}
-            <div>
-              <button type="button" className="btn" onClick={() => change([[['filters', index], undefined]])}>
-                Remove filter
-              </button>
-            </div>
-          </fieldset>
-        );
-      })}
-      <div>
-        <button type="button" className="btn" onClick={add} disabled={relations.length === 0}>
-          Add filter
         </button>
       </div>
     </div>
@@ -419,6 +272,7 @@ export function DashboardForm({ spec, change }: { spec: Dashboard; change: Chang
     <div className="form">
       <Entry name="Title" value={spec.title ?? ''} set={text => set('title')(some(text))} />
       <Entry name="Description" value={spec.description ?? ''} set={text => set('description')(some(text))} />
+      <Entry name="Owner" value={spec.owner ?? ''} set={text => set('owner')(some(text))} />
       <Entry
         name="Looks back"
         placeholder="all times"

@@ -1,7 +1,7 @@
 /** Sheets of a dashboard that is being made: changes of its YAML, which leave comments and all charts as they are. Pure. */
 
-import { type Document, isSeq, parseDocument, type YAMLSeq } from 'yaml';
-import { edited, free, loose, type Steps, specOf, WRITTEN } from './draft.ts';
+import { type Document, isSeq, type YAMLSeq } from 'yaml';
+import { edited, free, loose, parsed, type Steps, specOf, WRITTEN } from './draft.ts';
 import { room } from './layout.ts';
 import { sheetsOf, titleOf } from './spec.ts';
 
@@ -23,7 +23,7 @@ export function sheetAdded(text: string): { text: string; id: string } {
     const id = free('sheet', taken);
     return { text: edited(text, [[['spec', 'sheets', taken.length], { id, title: 'New sheet' }]]), id };
   }
-  const document = parseDocument(text);
+  const document = parsed(text);
   const charts = document.getIn(['spec', 'charts'], true);
   document.deleteIn(['spec', 'charts']);
   const sheets = [

@@ -130,6 +130,14 @@ export function axesOf(chart: Chart, level: number): string[] {
   return cut && chart.time ? [chart.time, ...own] : own;
 }
 
+/** The filters of another dashboard that columns of a chart set there, each with its column's place. */
+export function handed(there: Dashboard, here: Dashboard, chart: Chart, columns: string[]): [id: string, at: number][] {
+  return columns.flatMap((column, at): [string, number][] => {
+    const id = filterOf(here, chart, column)?.id ?? column;
+    return there.filters?.some(filter => filter.id === id) ? [[id, at]] : [];
+  });
+}
+
 /** An address with a row's values in it, each encoded, so that none can be more than a value. */
 export function linked(url: string, value: (column: string) => string): string {
   return url.replace(/\{([^}]*)\}/g, (_, column: string) => encodeURIComponent(value(column)));

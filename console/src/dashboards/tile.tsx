@@ -14,7 +14,7 @@ import { change, missing, TOTAL, totalsBy, whole } from './beside.ts';
 import { asQuery, type Choice, choose } from './choice.ts';
 import { type Action, Actions, PointMenu, Popover } from './menu.tsx';
 import { PivotTable } from './pivot.tsx';
-import { axesOf, type Chart, type Dashboard, filterOf, linked, titleOf } from './spec.ts';
+import { axesOf, type Chart, type Dashboard, filterOf, handed, linked, titleOf } from './spec.ts';
 
 interface Props {
   source: Source;
@@ -196,10 +196,8 @@ export function leads(
     const spec = dashboards.find(it => it.metadata.name === link.dashboard)?.spec as Dashboard | undefined;
     const theirs = new Set(spec?.filters?.map(({ id }) => id));
     const kept = Object.fromEntries(Object.entries(choice.filters).filter(([id]) => theirs.has(id)));
-    for (const [at, name] of names.slice(0, axes).entries()) {
-      const id = filterOf(dashboard, chart, name)?.id ?? name;
-      if (theirs.has(id)) kept[id] = [values[at] ?? null];
-    }
+    const columns = names.slice(0, axes);
+    for (const [id, at] of handed(spec ?? {}, dashboard, chart, columns)) kept[id] = [values[at] ?? null];
     const to = path(['dashboards', link.dashboard], asQuery(kept, choice.time, choice.reader));
     actions.push({ label: link.label ?? `Open ${link.dashboard}`, to });
   }

@@ -120,3 +120,13 @@ export function Entry({
     </Row>
   );
 }
+
+/** Whether something holds. */
+export function Check({ name, checked, set }: { name: string; checked: boolean; set: (checked: boolean) => void }) {
+  return (
+    <label className="check">
+      <input type="checkbox" checked={checked} onChange={event => set(event.target.checked)} />
+      {name}
+    </label>
+  );
+}
