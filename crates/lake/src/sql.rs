@@ -31,6 +31,7 @@ mod json;
 mod keyed;
 mod lake;
 mod listed;
+mod memory;
 mod nodes;
 mod once;
 mod pieces;

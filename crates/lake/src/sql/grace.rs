@@ -73,7 +73,7 @@ pub async fn start(
 ) -> Result<SendableRecordBatchStream> {
     let first = state.create_physical_plan(&plan).await?;
     if !first.exists(|node| Ok(divisible(node).is_some()))? {
-        return execute_stream(first, task);
+        return execute_stream(first, task).map(|rows| query.within(rows));
     }
     // To have the state at hand costs a copy of its tables of functions, some hundred short names: little beside a join.
     Ok(nodes::rows(first.schema(), begun(first, plan, state.clone(), task, Arc::clone(query))))
@@ -90,7 +90,7 @@ async fn begun(
     task: Arc<TaskContext>,
     query: Arc<Query>,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let mut rows = execute_stream(first, Arc::clone(&task))?;
+    let mut rows = query.within(execute_stream(first, Arc::clone(&task))?);
     let batch = rows.next().await;
     let is_exhausted = |error: &DataFusionError| matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
     if !matches!(&batch, Some(Err(error)) if is_exhausted(error)) {
@@ -105,9 +105,10 @@ async fn begun(
     };
     // What is not given back by then, the second plan has to do without.
     let _ = tokio::time::timeout(RELEASED_MAX, released).await;
+    query.renew();
     tracing::debug!("a statement with joins does not fit into memory");
     let again = AGAIN.scope((), state.create_physical_plan(&plan)).await?;
-    Ok(execute_stream(again, task)?.boxed())
+    Ok(query.within(execute_stream(again, task)?).boxed())
 }
 
 /// Divides the joins of statements that are planned again. It stands before the rules that put rows into orders and

@@ -4,13 +4,12 @@
 //! no more than run at a time; the first one who ends it is the one who is named. Nothing here costs anything for each row.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use datafusion::common::Result;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use headwater_base::{Micros, Principal, Problem};
 use headwater_kernel::port::sql::{RunningQuery, Via};
@@ -18,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::fault;
+use super::memory::Memory;
 
 /// Characters of a statement that are shown.
 const TEXT_CHARS_MAX: usize = 2_000;
@@ -55,7 +55,7 @@ pub struct Query {
     started: Micros,
     backend: Option<Backend>,
     rows: AtomicU64,
-    memory: OnceLock<Arc<Metered>>,
+    memory: OnceLock<Arc<Memory>>,
     /// Why it ends before its time.
     end: watch::Sender<Option<Problem>>,
 }
@@ -152,7 +152,7 @@ impl Query {
     }
 
     fn shown(&self) -> RunningQuery {
-        let bytes = |memory: &Arc<Metered>| memory.used.load(Ordering::Relaxed) as u64;
+        let bytes = |memory: &Arc<Memory>| memory.used() as u64;
         RunningQuery {
             id: self.id,
             principal: self.principal.clone(),
@@ -194,22 +194,32 @@ impl Query {
 
     /// An environment like `shared` in which what this query reserves is counted for it as well.
     pub fn metered(&self, shared: &RuntimeEnv) -> Arc<RuntimeEnv> {
-        let metered = self
-            .memory
-            .get_or_init(|| Arc::new(Metered { pool: Arc::clone(&shared.memory_pool), used: AtomicUsize::new(0) }));
-        let memory_pool: Arc<dyn MemoryPool> = Arc::<Metered>::clone(metered);
-        Arc::new(RuntimeEnv { memory_pool, ..shared.clone() })
+        self.memory.get_or_init(|| Memory::new(shared)).environment(shared)
+    }
+
+    /// The rows of a plan that is carried out in what [`Self::metered`] answers.
+    pub fn within(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        match self.memory.get() {
+            Some(memory) => memory.within(rows),
+            None => rows,
+        }
+    }
+
+    /// Its plan has ended, and another one begins.
+    pub fn renew(&self) {
+        if let Some(memory) = self.memory.get() {
+            memory.renew();
+        }
     }
 
     /// Bytes that it has of the memory of queries.
     pub fn reserved(&self) -> usize {
-        self.memory.get().map_or(0, |memory| memory.used.load(Ordering::Relaxed))
+        self.memory.get().map_or(0, |memory| memory.used())
     }
 
     /// What its answer takes beside what the engine takes, where that is counted.
     pub fn reservation(&self) -> Option<MemoryReservation> {
-        let pool = |memory: &Arc<Metered>| -> Arc<dyn MemoryPool> { Arc::<Metered>::clone(memory) };
-        self.memory.get().map(|memory| MemoryConsumer::new("the answer").register(&pool(memory)))
+        self.memory.get().map(|memory| memory.reserve("the answer"))
     }
 }
 
@@ -218,62 +228,6 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(TEXT_CHARS_MAX) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
-    }
-}
-
-/// The memory of all queries, with what one of them has of it.
-struct Metered {
-    pool: Arc<dyn MemoryPool>,
-    used: AtomicUsize,
-}
-
-impl fmt::Debug for Metered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Metered({})", self.used.load(Ordering::Relaxed))
-    }
-}
-
-impl fmt::Display for Metered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.pool, f)
-    }
-}
-
-impl MemoryPool for Metered {
-    fn name(&self) -> &str {
-        self.pool.name()
-    }
-
-    fn register(&self, consumer: &MemoryConsumer) {
-        self.pool.register(consumer);
-    }
-
-    fn unregister(&self, consumer: &MemoryConsumer) {
-        self.pool.unregister(consumer);
-    }
-
-    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.pool.grow(reservation, additional);
-        self.used.fetch_add(additional, Ordering::Relaxed);
-    }
-
-    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.pool.shrink(reservation, shrink);
-        self.used.fetch_sub(shrink, Ordering::Relaxed);
-    }
-
-    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        self.pool.try_grow(reservation, additional)?;
-        self.used.fetch_add(additional, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn reserved(&self) -> usize {
-        self.pool.reserved()
-    }
-
-    fn memory_limit(&self) -> MemoryLimit {
-        self.pool.memory_limit()
     }
 }
 

@@ -45,6 +45,7 @@ use tokio::time::Instant;
 
 use super::cache::Key;
 use super::guarded::Guarded;
+use super::memory::Memory;
 use super::queries::Query;
 use super::running::apart;
 use super::{Begun, Inner, Reply, Turn, fault, of_query, pins, start};
@@ -197,7 +198,7 @@ async fn over_handed(
     query: &Arc<Query>,
 ) -> Result<SendableRecordBatchStream> {
     let (plan, task) = of_query(state, plan, rows_max, query)?;
-    execute_stream(state.create_physical_plan(&plan).await?, task)
+    execute_stream(state.create_physical_plan(&plan).await?, task).map(|rows| query.within(rows))
 }
 
 /// Plans statements over rows that they are handed, and the pass that hands them on.
@@ -455,7 +456,10 @@ impl Pass {
             outlet.columns = outlet.columns.iter().filter_map(|column| needed.binary_search(column).ok()).collect();
         }
         // What it holds is held for all of them: it is counted for none.
-        Ok(Some(Self { parts: execute_stream_partitioned(plan, state.task_ctx())?, outlets }))
+        let memory = Memory::new(state.runtime_env());
+        let task = TaskContext::from(state).with_runtime(memory.environment(state.runtime_env()));
+        let parts = execute_stream_partitioned(plan, Arc::new(task))?;
+        Ok(Some(Self { parts: parts.into_iter().map(|rows| memory.within(rows)).collect(), outlets }))
     }
 
     /// Reads all rows, or until nobody wants any more.

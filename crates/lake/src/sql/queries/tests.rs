@@ -1,6 +1,6 @@
 //! Who sees and ends what, and what is counted for one query alone.
 
-use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use futures::FutureExt as _;
 
