@@ -81,6 +81,14 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     assert!(!fatal.load(Ordering::SeqCst));
 }
 
+/// A log in which no more than 1 MiB waits to be synced.
+fn narrow(disk: &FaultyDisk) -> Arc<EmbeddedLog> {
+    let options = Options { wal_segment_bytes: 4 << 20, maintain_ms: None, ..Options::default() };
+    let limits = Arc::new(Limits { unsynced_bytes: 1 << 20, ..Limits::default() });
+    let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
+    EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap()
+}
+
 /// A commit of about so many KiB.
 fn large(kib: usize) -> Commit {
     let delta = Delta { key: Bytes::from_static(b"large"), value: Some(Bytes::from(vec![7; kib << 10])) };
@@ -90,10 +98,7 @@ fn large(kib: usize) -> Commit {
 #[test]
 fn a_large_commit_that_does_not_fit_waits_until_it_does() {
     let disk = FaultyDisk::default();
-    let options = Options { wal_segment_bytes: 4 << 20, maintain_ms: None, ..Options::default() };
-    let limits = Arc::new(Limits { unsynced_bytes: 1 << 20, ..Limits::default() });
-    let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
-    let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap();
+    let log = narrow(&disk);
     // The log has its first segment.
     let ticket = log.append(&mut commit(0)).unwrap();
     block_on(log.durable(ticket.sequence)).unwrap();
@@ -142,10 +147,7 @@ fn an_offset_under_way_goes_with_its_group() {
 #[test]
 fn what_the_log_writes_for_itself_waits_for_room() {
     let disk = FaultyDisk::default();
-    let options = Options { wal_segment_bytes: 4 << 20, maintain_ms: None, ..Options::default() };
-    let limits = Arc::new(Limits { unsynced_bytes: 1 << 20, ..Limits::default() });
-    let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
-    let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap();
+    let log = narrow(&disk);
     let [orders, old, new] = ["orders", "old", "new"].map(|name| Name::new(name).unwrap());
     for name in [&orders, &old] {
         block_on(log.create(name.clone(), config(1), Vec::new())).unwrap();
@@ -177,10 +179,7 @@ fn what_the_log_writes_for_itself_waits_for_room() {
 #[test]
 fn an_offset_that_waits_for_room_while_its_group_goes_is_of_a_group_even_so() {
     let disk = FaultyDisk::default();
-    let options = Options { wal_segment_bytes: 4 << 20, maintain_ms: None, ..Options::default() };
-    let limits = Arc::new(Limits { unsynced_bytes: 1 << 20, ..Limits::default() });
-    let (clock, folder) = (Arc::new(ManualClock::default()), std::path::Path::new("/data"));
-    let log = EmbeddedLog::open_with(Arc::new(disk.clone()), folder, limits, clock, options).unwrap();
+    let log = narrow(&disk);
     let groups_now = groups(&log);
     let nobody = Identity::default();
     block_on(groups_now.commit("g", &nobody, -1, &[at(1)])).unwrap();
