@@ -58,6 +58,9 @@ pub struct Limits {
     pub unsynced_bytes: usize,
     /// Recent batches kept in memory for readers, over all partitions.
     pub tail_cache_bytes: usize,
+    /// The newest bytes of all segments that are left to the system's memory besides, for readers who are further behind.
+    /// What is older is not to push out what others on this machine use.
+    pub segment_cache_bytes: u64,
     /// Producer ids remembered for each partition.
     pub producers_per_partition: usize,
     /// Consumer groups.
@@ -172,6 +175,7 @@ impl Default for Limits {
             partitions: 50_000,
             unsynced_bytes: 64 * MIB,
             tail_cache_bytes: 96 * MIB,
+            segment_cache_bytes: 256 * MIB as u64,
             producers_per_partition: 10_000,
             groups: 10_000,
             group_members: 2_000,

@@ -86,6 +86,12 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Makes everything written so far durable (`fdatasync`).
     fn sync(&self) -> io::Result<()>;
 
+    /// What lies before `end` and is synced need not stay in the system's memory: nobody is expected to read it soon. A
+    /// hint, which changes nothing that can be read.
+    fn forget(&self, end: u64) {
+        let _ = end;
+    }
+
     /// Reserves room for the first `bytes` and makes the file that long.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
 

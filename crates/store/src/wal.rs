@@ -65,7 +65,7 @@ pub struct Options {
 impl Options {
     /// The usual values.
     pub fn new(folder: PathBuf, fatal: Fatal) -> Self {
-        Self { folder, segment_bytes: 64 << 20, unsynced_bytes: 64 << 20, group_bytes: 4 << 20, spares: 4, fatal }
+        Self { folder, segment_bytes: 64 << 20, unsynced_bytes: 64 << 20, group_bytes: 4 << 20, spares: 8, fatal }
     }
 
     /// The largest frame.

@@ -275,6 +275,7 @@ fn bounds_on_the_page_are_those_of_a_node() {
         ("documents in memory for each table", mib(limits.table_cache_bytes)),
         ("executions in memory as values, besides their rows", mib(limits.execution_cache_bytes)),
         ("recent events in memory for readers", mib(limits.tail_cache_bytes)),
+        ("newest bytes of segments left to the system's memory besides", mib(limits.segment_cache_bytes as usize)),
         ("rows of datasets in memory", mib(limits.lake_tail_bytes)),
         ("memory of all queries (`sqlMemoryBytes`)", mib(limits.sql_memory_bytes)),
         ("what PostgreSQL clients send and keep (`sqlClientBytes`)", mib(limits.sql_client_bytes)),

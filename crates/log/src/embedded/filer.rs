@@ -4,13 +4,17 @@
 //! the write-ahead log's syncs for long. Only a *barrier* gives a promise: everything up to some sequence is in synced
 //! segments, and the log's own spaces say how far each segment goes. A checkpoint begins with one.
 //!
+//! What is in segments is read from memory while it is new, and seldom afterwards. So the system is told to forget what
+//! is older than some amount: a log that is written without pause would fill all memory with pages, push out what others
+//! use, and pay for each new page (docs/benchmarks.md).
+//!
 //! A write that fails, as on a full disk, is done again later. A sync that fails, of a file or a folder, is not: what
 //! the system could not write it may have dropped and forgotten, so that the next sync succeeds without it. The process
 //! ends ([`Fatal`]), and the next start files again what no checkpoint names.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, IoSlice};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -33,6 +37,9 @@ const SYNC_BYTES: u64 = 4 << 20;
 /// Bytes that are filed at once without waiting for more: few, so that copying them to the system holds a processor, which
 /// a request may wait for, for less than a millisecond.
 const EAGER_BYTES: usize = 1 << 20;
+/// Bytes of a file that count for what is left of it to the system's memory, at least, so that what is remembered of it
+/// has a bound.
+const LEFT_BYTES_MIN: u64 = 64 << 10;
 /// How long fewer bytes wait for company.
 const LINGER: Duration = Duration::from_millis(250);
 /// Open segment files kept.
@@ -67,6 +74,8 @@ pub(super) struct Filer {
     /// Bytes of batches in memory.
     pub cached: AtomicUsize,
     cached_max: usize,
+    /// Bytes of segments left to the system's memory.
+    left_max: u64,
     segment_bytes_max: u64,
     /// Filed batches in memory, oldest first.
     order: Mutex<VecDeque<(Arc<Partition>, Offset)>>,
@@ -99,6 +108,14 @@ pub(super) struct Promise {
     pub moved: bool,
 }
 
+/// What has been synced and may still be in the system's memory, oldest first: a file, up to where, and how many bytes
+/// more than before.
+#[derive(Debug, Default)]
+struct Synced {
+    order: VecDeque<(PathBuf, u64, u64)>,
+    bytes: u64,
+}
+
 #[derive(Debug, Default)]
 struct Work {
     files: HashMap<PathBuf, Arc<dyn DiskFile>>,
@@ -107,6 +124,7 @@ struct Work {
     folders: HashSet<PathBuf>,
     touched: HashMap<[u8; 20], Arc<Partition>>,
     left: Vec<Item>,
+    synced: Synced,
     /// A sync failed: what the segments hold is not known any more.
     unsure: Option<String>,
 }
@@ -140,6 +158,7 @@ impl Filer {
             unfiled: AtomicUsize::new(0),
             cached: AtomicUsize::new(0),
             cached_max: limits.tail_cache_bytes,
+            left_max: limits.segment_cache_bytes,
             segment_bytes_max: options.segment_bytes_max,
             order: Mutex::default(),
             room: Notify::new(),
@@ -349,11 +368,12 @@ impl Filer {
             file.write_slices_at(&slices, length)?;
             work.touched.insert(partition.key(), partition.clone());
             let bytes: u64 = now_filed.iter().map(|item| item.bytes.len() as u64).sum();
-            let unsynced = work.unsynced.entry(path).or_default();
+            let unsynced = work.unsynced.entry(path.clone()).or_default();
             *unsynced += bytes;
             if *unsynced >= SYNC_BYTES {
-                *unsynced = 1;
+                let synced = std::mem::replace(unsynced, 1);
                 sync(&*file, &mut work.unsure)?;
+                self.leave(work, &path, length + bytes, synced);
             }
             let mut segments = partition.segments.write();
             if let Some(segment) = segments.last_mut() {
@@ -364,6 +384,23 @@ impl Filer {
             rest = later;
         }
         Ok(())
+    }
+
+    /// Leaves what has just been synced of a file to the system's memory, and has it forget what is oldest there.
+    fn leave(&self, work: &mut Work, path: &Path, end: u64, bytes: u64) {
+        let Work { synced, files, .. } = work;
+        let bytes = bytes.max(LEFT_BYTES_MIN);
+        synced.order.push_back((path.to_path_buf(), end, bytes));
+        synced.bytes += bytes;
+        while synced.bytes > self.left_max
+            && let Some((path, end, bytes)) = synced.order.pop_front()
+        {
+            synced.bytes -= bytes;
+            // One that is gone, or that compaction has replaced, has nothing to forget.
+            if let Some(file) = files.get(&path).cloned().or_else(|| self.disk.open(&path, false).ok()) {
+                file.forget(end);
+            }
+        }
     }
 
     /// Begins a new segment.
@@ -433,7 +470,10 @@ impl Filer {
                 },
             };
             sync(&*file, &mut work.unsure)?;
-            work.unsynced.remove(&path);
+            let bytes = work.unsynced.remove(&path).unwrap_or_default();
+            if let Ok(end) = file.len() {
+                self.leave(&mut work, &path, end, bytes);
+            }
         }
         for folder in work.folders.clone() {
             match self.disk.sync_dir(&folder) {

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 
 use super::{Disk, DiskFile, failed_sync};
 
@@ -115,6 +116,11 @@ impl DiskFile for RealFile {
     fn sync(&self) -> io::Result<()> {
         rustix::fs::fdatasync(&self.0)?;
         Ok(())
+    }
+
+    fn forget(&self, end: u64) {
+        // A system that does not take the hint keeps the pages until it needs others.
+        let _ = rustix::fs::fadvise(&self.0, 0, NonZeroU64::new(end), Advice::DontNeed);
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
