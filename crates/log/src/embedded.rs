@@ -69,9 +69,9 @@ const FILED: &str = "~filed";
 /// Partition + producer -> what it sent; written at checkpoints only.
 const PRODUCERS: &str = "~producers";
 
-/// How far the keeper stands back (a nice value), as far as pipelines do: nobody waits for a checkpoint or a compaction,
-/// which take a processor for a tenth of a second and more.
-const KEEPER_STEPS: i32 = 5;
+/// How far the keeper and the filer stand back (a nice value), as far as pipelines do: nobody waits for a checkpoint or a
+/// compaction, which take a processor for a tenth of a second and more, nor for what is filed while there is room.
+const STEPS_BACK: i32 = 5;
 
 /// How an [`EmbeddedLog`] is kept, beyond `Limits`.
 #[derive(Clone)]
@@ -205,11 +205,17 @@ impl EmbeddedLog {
                 .map_err(|error| Problem::new("HW-LOG-002", "cannot start a thread of the log").because(error))
         };
         let filer = core.filer.clone();
-        threads.push(spawn("hw-log-filer", Box::new(move || filer.run()))?);
+        threads.push(spawn(
+            "hw-log-filer",
+            Box::new(move || {
+                stand_back(STEPS_BACK);
+                filer.run();
+            }),
+        )?);
         if let Some(every) = core.options.maintain_ms {
             let core = core.clone();
             let body = move || {
-                stand_back(KEEPER_STEPS);
+                stand_back(STEPS_BACK);
                 core.keep(every);
             };
             threads.push(spawn("hw-log-keeper", Box::new(body))?);

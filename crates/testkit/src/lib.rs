@@ -4,6 +4,7 @@ pub mod conformance;
 pub mod corpus;
 pub mod crash;
 pub mod disk;
+pub mod threads;
 
 use std::path::Path;
 use std::sync::Arc;

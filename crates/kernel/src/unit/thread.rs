@@ -91,13 +91,9 @@ impl Unit for Thread {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use headwater_testkit::threads::own_niceness;
 
-    /// The nice value of the calling thread (proc_pid_stat(5), field 19).
-    fn niceness() -> i32 {
-        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
-    }
+    use super::*;
 
     #[tokio::test]
     async fn a_thread_that_met_a_bug_says_what_that_was() {
@@ -110,13 +106,13 @@ mod tests {
 
     #[test]
     fn work_in_bulk_stands_back_for_whoever_started_it() {
-        let own = niceness();
+        let own = own_niceness();
         for (haste, nice) in [(Haste::Soon, 5), (Haste::Later, 10)] {
             let (tell, told) = std::sync::mpsc::channel();
-            let thread = spawn("bulk".to_owned(), haste, move || tell.send(niceness()).unwrap()).unwrap();
+            let thread = spawn("bulk".to_owned(), haste, move || tell.send(own_niceness()).unwrap()).unwrap();
             thread.join().unwrap();
             assert_eq!(told.recv().unwrap(), nice.max(own));
         }
-        assert_eq!(niceness(), own);
+        assert_eq!(own_niceness(), own);
     }
 }

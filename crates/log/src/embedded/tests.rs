@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use headwater_base::ManualClock;
 use headwater_store::disk::MemoryDisk;
+use headwater_testkit::threads::{niceness, own_niceness};
 use headwater_wire::batch::{self, Builder, Compression};
 
 use super::*;
@@ -510,32 +511,18 @@ fn waiters_hear_of_what_they_wait_for() {
     block_on(notify.notified());
 }
 
-/// Name and nice value of a thread (proc_pid_stat(5), fields 2 and 19).
-fn priority(stat: &str) -> Option<(&str, i32)> {
-    let (head, fields) = stat.rsplit_once(')')?;
-    Some((head.split_once('(')?.1, fields.split_whitespace().nth(16)?.parse().ok()?))
-}
-
-/// The nice values of this process's keepers; a thread that ends meanwhile is none.
-fn keepers() -> Vec<i32> {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap();
-    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
-    stats
-        .filter_map(|stat| priority(&stat).filter(|(name, _)| *name == "hw-log-keeper").map(|(_, nice)| nice))
-        .collect()
-}
-
 #[test]
-fn the_keeper_stands_back_for_those_who_wait_for_the_log() {
+fn what_nobody_waits_for_stands_back_for_those_who_wait_for_the_log() {
     let clock = Arc::new(ManualClock::at(Micros::from_millis(1_000_000)));
     let disk = Arc::new(MemoryDisk::default());
     let _log = EmbeddedLog::open_with(disk, Path::new("/data"), Arc::default(), clock, Options::default()).unwrap();
-    let own = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-    let wanted = priority(&own).unwrap().1.max(KEEPER_STEPS);
+    let wanted = own_niceness().max(STEPS_BACK);
     // Until it has begun, a thread has the priority of whoever started it.
     let until = std::time::Instant::now() + Duration::from_secs(10);
-    while !keepers().contains(&wanted) {
-        assert!(std::time::Instant::now() < until, "no keeper has stood back: {:?}", keepers());
-        std::thread::yield_now();
+    for name in ["hw-log-keeper", "hw-log-filer"] {
+        while !niceness(name).contains(&wanted) {
+            assert!(std::time::Instant::now() < until, "no {name} has stood back: {:?}", niceness(name));
+            std::thread::yield_now();
+        }
     }
 }
