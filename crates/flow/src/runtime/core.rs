@@ -490,8 +490,17 @@ impl Core {
             let open = if owed::is_owed(flight) { Open::Owed } else { Open::Waits(flight.late) };
             input.positions.hold(flight.offset, open);
         }
-        let holds = Holds { watermark: self.watermarks.watermark(), time: flight.time };
-        self.parking.enter(flight.lane, Some(holds).filter(|_| flight.counts_in_time()))
+        let holds = flight.counts_in_time().then(|| self.holds(flight.time));
+        self.parking.enter(flight.lane, holds)
+    }
+
+    /// What an event of that time holds back while it waits. One that was behind the watermark when it came may fall
+    /// behind by as much again as events may be out of order, but not become late.
+    fn holds(&self, time: Micros) -> Holds {
+        let (watermark, config) = (self.watermarks.watermark(), &self.plan.watermark);
+        let in_order = time >= watermark;
+        let until = if in_order { time } else { watermark.plus(config.disorder).min(time.plus(config.lateness)) };
+        Holds { watermark, until }
     }
 
     /// Runs the steps from where the event stands, and the outputs behind the last one.
@@ -561,8 +570,8 @@ impl Core {
             Some(ticket) => self.parking.is_first(ticket),
             None => self.parking.is_clear(flight.lane),
         };
-        let bound = flight.time.minus(self.plan.watermark.disorder);
-        in_lane && (!flight.counts_in_time() || self.parking.may_pass(ticket, bound))
+        let reached = flight.time.minus(self.plan.watermark.disorder);
+        in_lane && (!flight.counts_in_time() || self.parking.may_pass(ticket, reached))
     }
 
     fn set_env(&mut self, flight: &Flight) {

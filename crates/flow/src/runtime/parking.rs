@@ -6,7 +6,7 @@
 //!
 //! Event time waits with them. The watermark does not pass a waiting event, and an event that is much later than one
 //! that waits does not overtake it ([`Parking::may_pass`]). So what a pipeline writes is no more out of order than what
-//! it reads, however fast event time runs: a day's input read in a minute gives the same sessions behind it.
+//! it reads may be, however fast event time runs: a day's input read in a minute gives the same sessions behind it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -39,8 +39,8 @@ pub struct Parking<E> {
     lanes: HashMap<u64, VecDeque<Ticket>>,
     /// By arrival, with the watermark of that moment; only events that hold event time back.
     fences: VecDeque<(Ticket, Micros)>,
-    /// Event times of the same events.
-    times: BTreeSet<(Micros, u64)>,
+    /// Up to where the same events may be overtaken.
+    bounds: BTreeSet<(Micros, u64)>,
     /// By deadline; one queue per length of wait.
     deadlines: Vec<(Duration, VecDeque<Deadline>)>,
 }
@@ -66,8 +66,8 @@ struct Parked<E> {
 pub struct Holds {
     /// The watermark when it arrived.
     pub watermark: Micros,
-    /// Its event time.
-    pub time: Micros,
+    /// Up to where events that overtake it may lead the watermark.
+    pub until: Micros,
 }
 
 /// Who may have something to do now that an event has left.
@@ -87,7 +87,7 @@ impl<E> Default for Parking<E> {
             serial: 0,
             lanes: HashMap::default(),
             fences: VecDeque::new(),
-            times: BTreeSet::new(),
+            bounds: BTreeSet::new(),
             deadlines: Vec::new(),
         }
     }
@@ -120,10 +120,10 @@ impl<E> Parking<E> {
         lane.and_then(|lane| self.lanes.get(&lane)).is_none_or(|queue| queue.front() == Some(&ticket))
     }
 
-    /// Whether an event may go on that must not overtake those before `bound`: none of them waits, or it has waited
+    /// Whether an event may go on that may lead the watermark to `reached`: none that waits would mind, or it has waited
     /// longest, so that everything read before it is through.
-    pub fn may_pass(&self, ticket: Option<Ticket>, bound: Micros) -> bool {
-        self.times.first().is_none_or(|(time, _)| *time >= bound)
+    pub fn may_pass(&self, ticket: Option<Ticket>, reached: Micros) -> bool {
+        self.bounds.first().is_none_or(|(until, _)| *until >= reached)
             || self.fences.front().is_some_and(|(first, _)| Some(*first) == ticket)
     }
 
@@ -147,9 +147,9 @@ impl<E> Parking<E> {
         if let Some(lane) = lane {
             self.lanes.entry(lane).or_default().push_back(ticket);
         }
-        if let Some(Holds { watermark, time }) = holds {
+        if let Some(Holds { watermark, until }) = holds {
             self.fences.push_back((ticket, watermark));
-            self.times.insert((time, ticket.serial));
+            self.bounds.insert((until, ticket.serial));
         }
         ticket
     }
@@ -214,7 +214,7 @@ impl<E> Parking<E> {
     }
 
     fn let_time_go(&mut self, ticket: Ticket, holds: Holds) -> Option<Ticket> {
-        self.times.remove(&(holds.time, ticket.serial));
+        self.bounds.remove(&(holds.until, ticket.serial));
         let was_oldest = self.fences.front().is_some_and(|(first, _)| *first == ticket);
         while let Some((first, _)) = self.fences.front() {
             if self.parked(*first).is_some_and(|parked| parked.holds.is_some()) {

@@ -39,7 +39,7 @@ const TURN_RECORDS: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 /// How long a thread works before whoever waits for its processor has a turn: the system lets a thread keep one for
 /// milliseconds once it has it, whatever its priority, and a request is not to wait for as long.
-const STRETCH: Duration = Duration::from_micros(500);
+const STRETCH: Duration = Duration::from_micros(1_500);
 /// Records between two looks at the time for that.
 const STRETCH_RECORDS: usize = 8;
 /// How long questions gather while events are read; they go out at the end of a micro-batch anyway. An answer is taken at
@@ -308,6 +308,8 @@ impl<'a> Life<'a> {
         }
         self.core.expire(elapsed, &mut self.outbox);
         let round = self.read(elapsed)?;
+        // Whoever has waited long enough meanwhile goes with this micro-batch, and does not wait for the next one.
+        self.core.expire(self.setup.clock.elapsed(), &mut self.outbox);
         busy |= round.records > 0 || round.more;
         let advance = self.core.advance(&mut self.outbox).map_err(End::Failed)?;
         self.core.send();

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn holds(watermark: i64, time: i64) -> Option<Holds> {
-    Some(Holds { watermark: Micros(watermark), time: Micros(time) })
+    Some(Holds { watermark: Micros(watermark), until: Micros(time) })
 }
 
 #[test]

@@ -127,6 +127,34 @@ fn an_event_does_not_overtake_one_that_waits_by_more_than_the_disorder() {
 }
 
 #[test]
+fn an_event_that_came_behind_the_watermark_is_overtaken_by_no_more_than_the_disorder_and_does_not_become_late() {
+    let bench = Bench::new();
+    let gate = Gate::named("behind");
+    bench.stream("in", 1);
+    let mut spec = timed("behind");
+    spec["time"]["lateness"] = json!("60s");
+    let unit = bench.start("behind", spec);
+    let send = |events: &[String]| {
+        let events: Vec<_> = events.iter().map(|event| (None, event.as_str())).collect();
+        bench.send("in", 0, &events);
+    };
+    send(&[event("a", 100, None)]);
+    bench.wait_for("out", 1);
+    // The watermark has come to 95 s.
+    send(&[event("b", 50, Some("slow")), event("c", 105, None), event("d", 106, None)]);
+    assert_eq!(ids(&bench.wait_for("out", 2)), ["a", "c"], "100 s are a disorder further, 101 s are not");
+    gate.answer("slow", Ok(None));
+    assert_eq!(ids(&bench.wait_for("out", 4)), ["a", "c", "b", "d"]);
+    // The watermark has come to 101 s, and what is before 41 s is late.
+    send(&[event("e", 42, Some("slower")), event("f", 107, None), event("g", 108, None)]);
+    assert_eq!(ids(&bench.wait_for("out", 5))[4..], ["f"], "at 103 s the first of them would be late");
+    gate.answer("slower", Ok(None));
+    assert_eq!(ids(&bench.wait_for("out", 7))[4..], ["f", "e", "g"]);
+    bench.stop(&unit);
+    assert_eq!(bench.read("late"), []);
+}
+
+#[test]
 fn an_event_that_waited_when_the_pipeline_stopped_is_not_late_for_it() {
     let bench = Bench::new();
     let gate = Gate::named("resumed");
